@@ -1,0 +1,107 @@
+/* Moments of contiguous elements of storage type X in arithmetic type C: blocked single-pass Welford.
+ *
+ * A template: kernels.h includes it once for each pair of types, with C and X defined.
+ *
+ * A leaf is summed about a shift s, in two vectors of virtual lanes (32 float32, 16 float64): d = x - s; S1 += d; S2 =
+ * fma(d, d, S2). Three operations and one load for each vector, no division, and no cancellation to speak of, because s
+ * is the mean of the leaf's first FN_PILOT elements. Where those misled (first rows of an image black, the rest not),
+ * the leaf is summed once more about its own mean. Leaves, then chunks, are merged in index order.
+ */
+static inline VEC IN_X(load_some)(const TYPE(X) * x, ptrdiff_t n, VEC fill)
+{
+    if (n >= LANES)
+        return LOAD(X)(x);
+    return n > 0 ? V(keep)(LOAD_PART(X)(x, n), fill, n) : fill;
+}
+
+static void IN_X(leaf_moments)(const TYPE(X) * x, ptrdiff_t n, double inverse_n, fn_moments *out)
+{
+    const VEC zero = V(set1)(0);
+    VEC a = zero, b = zero;
+    ptrdiff_t pilot = n < FN_PILOT ? n : FN_PILOT, i = 0;
+    for (; i + 2 * LANES <= pilot; i += 2 * LANES) {
+        a = V(add)(a, LOAD(X)(x + i));
+        b = V(add)(b, LOAD(X)(x + i + LANES));
+    }
+    if (i < pilot) {
+        a = V(add)(a, IN_X(load_some)(x + i, pilot - i, zero));
+        b = V(add)(b, IN_X(load_some)(x + i + LANES, pilot - i - LANES, zero));
+    }
+    TYPE(C) shift = V(tree)(V(add)(a, b)) * (TYPE(C))(n < FN_PILOT ? inverse_n : 1.0 / FN_PILOT);
+
+    for (int pass = 0;; pass++) {
+        const VEC s = V(set1)(shift);
+        VEC sum_a = zero, sum_b = zero, square_a = zero, square_b = zero;
+        for (i = 0; i + 2 * LANES <= n; i += 2 * LANES) {
+            vec_prefetch_ahead(x + i, 2 * LANES * sizeof *x);
+            a = V(sub)(LOAD(X)(x + i), s);
+            b = V(sub)(LOAD(X)(x + i + LANES), s);
+            sum_a = V(add)(sum_a, a);
+            sum_b = V(add)(sum_b, b);
+            square_a = V(fma)(a, a, square_a);
+            square_b = V(fma)(b, b, square_b);
+        }
+        if (i < n) {
+            a = V(sub)(IN_X(load_some)(x + i, n - i, s), s);
+            b = V(sub)(IN_X(load_some)(x + i + LANES, n - i - LANES, s), s);
+            sum_a = V(add)(sum_a, a);
+            sum_b = V(add)(sum_b, b);
+            square_a = V(fma)(a, a, square_a);
+            square_b = V(fma)(b, b, square_b);
+        }
+        double sum = V(tree)(V(add)(sum_a, sum_b)), square = V(tree)(V(add)(square_a, square_b));
+        double step = sum * inverse_n, explained = sum * step;
+        if (pass == 0 && explained > 0.5 * square) {
+            TYPE(C) better = (TYPE(C))(shift + step);
+            if (better != shift) {
+                shift = better;
+                continue;
+            }
+        }
+        double m2 = square - explained;
+        out->count = (double)n;
+        out->mean = fn_two_sum(shift, step, &out->mean_lo);
+        out->m2 = m2 < 0 ? 0 : m2; /* this way round a NaN stays */
+        return;
+    }
+}
+
+/* RMS norm's leaf: the sum of squares, in four vectors of virtual lanes. */
+static void IN_X(leaf_squares)(const TYPE(X) * x, ptrdiff_t n, fn_moments *out)
+{
+    const VEC zero = V(set1)(0);
+    VEC v0, v1, v2, v3, s0 = zero, s1 = zero, s2 = zero, s3 = zero;
+    ptrdiff_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        vec_prefetch_ahead(x + i, 4 * LANES * sizeof *x);
+        v0 = LOAD(X)(x + i);
+        v1 = LOAD(X)(x + i + LANES);
+        v2 = LOAD(X)(x + i + 2 * LANES);
+        v3 = LOAD(X)(x + i + 3 * LANES);
+        s0 = V(fma)(v0, v0, s0);
+        s1 = V(fma)(v1, v1, s1);
+        s2 = V(fma)(v2, v2, s2);
+        s3 = V(fma)(v3, v3, s3);
+    }
+    if (i < n) {
+        v0 = IN_X(load_some)(x + i, n - i, zero);
+        v1 = IN_X(load_some)(x + i + LANES, n - i - LANES, zero);
+        v2 = IN_X(load_some)(x + i + 2 * LANES, n - i - 2 * LANES, zero);
+        v3 = IN_X(load_some)(x + i + 3 * LANES, n - i - 3 * LANES, zero);
+        s0 = V(fma)(v0, v0, s0);
+        s1 = V(fma)(v1, v1, s1);
+        s2 = V(fma)(v2, v2, s2);
+        s3 = V(fma)(v3, v3, s3);
+    }
+    out->count = (double)n;
+    out->mean = out->mean_lo = 0;
+    out->m2 = V(tree)(V(add)(V(add)(s0, s2), V(add)(s1, s3)));
+}
+
+static inline void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t n, int squares, double inverse_n, fn_moments *out)
+{
+    if (squares)
+        IN_X(leaf_squares)(x, n, out);
+    else
+        IN_X(leaf_moments)(x, n, inverse_n, out);
+}

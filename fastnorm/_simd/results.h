@@ -1,0 +1,25 @@
+/* The kernels that write type Y in arithmetic type C, from C itself and from every X that goes with them. Ends the life
+ * of Y, for the next one. */
+#define X C
+#include "apply.h"
+#include "rows.h"
+#undef X
+
+#ifndef FN_FROM_F64_ONLY
+#define X f16
+#include "apply.h"
+#include "rows.h"
+#undef X
+#define X bf16
+#include "apply.h"
+#include "rows.h"
+#undef X
+#endif
+
+#ifdef FN_FROM_F32
+#define X f32
+#include "apply.h"
+#include "rows.h"
+#undef X
+#endif
+#undef Y

@@ -1,0 +1,200 @@
+/* The vocabulary on AVX2, FMA and F16C: a vector is two ymm registers. vec_scalar.h says what each operation means. */
+#ifndef FASTNORM_VEC_H
+#define FASTNORM_VEC_H
+
+#include <immintrin.h>
+
+#include "half.h"
+
+#define FN_ISA avx2
+#define FN_FMA 1
+
+typedef struct {
+    __m256 a, b;
+} f32_vec;
+typedef struct {
+    __m256d a, b;
+} f64_vec;
+enum { f32_lanes = 16, f64_lanes = 8 };
+
+static inline f32_vec f32_set1(fn_f32 x) { return (f32_vec){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+static inline f64_vec f64_set1(fn_f64 x) { return (f64_vec){_mm256_set1_pd(x), _mm256_set1_pd(x)}; }
+static inline f32_vec f32_add(f32_vec x, f32_vec y)
+{
+    return (f32_vec){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)};
+}
+static inline f64_vec f64_add(f64_vec x, f64_vec y)
+{
+    return (f64_vec){_mm256_add_pd(x.a, y.a), _mm256_add_pd(x.b, y.b)};
+}
+static inline f32_vec f32_sub(f32_vec x, f32_vec y)
+{
+    return (f32_vec){_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)};
+}
+static inline f64_vec f64_sub(f64_vec x, f64_vec y)
+{
+    return (f64_vec){_mm256_sub_pd(x.a, y.a), _mm256_sub_pd(x.b, y.b)};
+}
+static inline f32_vec f32_fma(f32_vec x, f32_vec y, f32_vec z)
+{
+    return (f32_vec){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+}
+static inline f64_vec f64_fma(f64_vec x, f64_vec y, f64_vec z)
+{
+    return (f64_vec){_mm256_fmadd_pd(x.a, y.a, z.a), _mm256_fmadd_pd(x.b, y.b, z.b)};
+}
+
+static inline fn_f32 f32_tree(f32_vec x)
+{
+    __m256 h = _mm256_add_ps(x.a, x.b);
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
+}
+
+static inline fn_f64 f64_tree(f64_vec x)
+{
+    __m256d h = _mm256_add_pd(x.a, x.b);
+    __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
+}
+
+/* All ones in the first n of 8 32-bit or 4 64-bit lanes; n may be negative or past the end. */
+static inline __m256i mask8(ptrdiff_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline __m256i mask4(ptrdiff_t n)
+{
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+
+static inline f32_vec f32_keep(f32_vec x, f32_vec fill, ptrdiff_t n)
+{
+    return (f32_vec){_mm256_blendv_ps(fill.a, x.a, _mm256_castsi256_ps(mask8(n))),
+                     _mm256_blendv_ps(fill.b, x.b, _mm256_castsi256_ps(mask8(n - 8)))};
+}
+static inline f64_vec f64_keep(f64_vec x, f64_vec fill, ptrdiff_t n)
+{
+    return (f64_vec){_mm256_blendv_pd(fill.a, x.a, _mm256_castsi256_pd(mask4(n))),
+                     _mm256_blendv_pd(fill.b, x.b, _mm256_castsi256_pd(mask4(n - 4)))};
+}
+
+/* The 16 or 8 elements of a narrower type that fill one vector. */
+static inline f64_vec f64_widen_f32(__m256 x)
+{
+    return (f64_vec){_mm256_cvtps_pd(_mm256_castps256_ps128(x)), _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1))};
+}
+static inline f32_vec f32_widen_f16(__m256i x)
+{
+    return (f32_vec){_mm256_cvtph_ps(_mm256_castsi256_si128(x)), _mm256_cvtph_ps(_mm256_extracti128_si256(x, 1))};
+}
+static inline __m256 ymm_widen_bf16(__m128i x)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+}
+static inline f32_vec f32_widen_bf16(__m256i x)
+{
+    return (f32_vec){ymm_widen_bf16(_mm256_castsi256_si128(x)), ymm_widen_bf16(_mm256_extracti128_si256(x, 1))};
+}
+static inline f64_vec f64_widen_f16(__m128i x) { return f64_widen_f32(_mm256_cvtph_ps(x)); }
+static inline f64_vec f64_widen_bf16(__m128i x) { return f64_widen_f32(ymm_widen_bf16(x)); }
+
+static inline __m256 f64_narrow_f32(f64_vec x) { return _mm256_set_m128(_mm256_cvtpd_ps(x.b), _mm256_cvtpd_ps(x.a)); }
+static inline __m256i f32_narrow_f16(f32_vec x)
+{
+    return _mm256_set_m128i(_mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT),
+                            _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT));
+}
+static inline __m256i ymm_narrow_bf16(__m256 x) /* in 32-bit lanes */
+{
+    __m256i bits = _mm256_castps_si256(x), high = _mm256_srli_epi32(bits, 16);
+    __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+    __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    return _mm256_blendv_epi8(_mm256_srli_epi32(rounded, 16), _mm256_or_si256(high, _mm256_set1_epi32(0x40)), nan);
+}
+static inline __m256i f32_narrow_bf16(f32_vec x)
+{
+    __m256i packed = _mm256_packus_epi32(ymm_narrow_bf16(x.a), ymm_narrow_bf16(x.b));
+    return _mm256_permute4x64_epi64(packed, 0xd8); /* packus works within 128-bit halves */
+}
+
+static inline f32_vec f32_load_f32(const fn_f32 *p) { return (f32_vec){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+static inline f64_vec f64_load_f64(const fn_f64 *p) { return (f64_vec){_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4)}; }
+static inline f64_vec f64_load_f32(const fn_f32 *p) { return f64_widen_f32(_mm256_loadu_ps(p)); }
+static inline void f32_store_f32(fn_f32 *p, f32_vec x)
+{
+    _mm256_storeu_ps(p, x.a);
+    _mm256_storeu_ps(p + 8, x.b);
+}
+static inline void f64_store_f64(fn_f64 *p, f64_vec x)
+{
+    _mm256_storeu_pd(p, x.a);
+    _mm256_storeu_pd(p + 4, x.b);
+}
+static inline void f64_store_f32(fn_f32 *p, f64_vec x) { _mm256_storeu_ps(p, f64_narrow_f32(x)); }
+static inline void f32_stream_f32(fn_f32 *p, f32_vec x)
+{
+    _mm256_stream_ps(p, x.a);
+    _mm256_stream_ps(p + 8, x.b);
+}
+static inline void f64_stream_f64(fn_f64 *p, f64_vec x)
+{
+    _mm256_stream_pd(p, x.a);
+    _mm256_stream_pd(p + 4, x.b);
+}
+static inline void f64_stream_f32(fn_f32 *p, f64_vec x) { _mm256_stream_ps(p, f64_narrow_f32(x)); }
+
+static inline f32_vec f32_load_part_f32(const fn_f32 *p, ptrdiff_t n)
+{
+    return (f32_vec){_mm256_maskload_ps(p, mask8(n)), _mm256_maskload_ps(p + 8, mask8(n - 8))};
+}
+static inline f64_vec f64_load_part_f64(const fn_f64 *p, ptrdiff_t n)
+{
+    return (f64_vec){_mm256_maskload_pd(p, mask4(n)), _mm256_maskload_pd(p + 4, mask4(n - 4))};
+}
+static inline f64_vec f64_load_part_f32(const fn_f32 *p, ptrdiff_t n)
+{
+    return f64_widen_f32(_mm256_maskload_ps(p, mask8(n)));
+}
+static inline void f32_store_part_f32(fn_f32 *p, f32_vec x, ptrdiff_t n)
+{
+    _mm256_maskstore_ps(p, mask8(n), x.a);
+    _mm256_maskstore_ps(p + 8, mask8(n - 8), x.b);
+}
+static inline void f64_store_part_f64(fn_f64 *p, f64_vec x, ptrdiff_t n)
+{
+    _mm256_maskstore_pd(p, mask4(n), x.a);
+    _mm256_maskstore_pd(p + 4, mask4(n - 4), x.b);
+}
+static inline void f64_store_part_f32(fn_f32 *p, f64_vec x, ptrdiff_t n)
+{
+    _mm256_maskstore_ps(p, mask8(n), f64_narrow_f32(x));
+}
+
+/* AVX2 has no 16-bit masks: parts go through a buffer. */
+static inline __m256i halves16_load_part(const void *p, ptrdiff_t n)
+{
+    uint16_t buffer[16] = {0};
+    memcpy(buffer, p, (size_t)n * sizeof buffer[0]);
+    return _mm256_loadu_si256((const __m256i *)buffer);
+}
+static inline __m128i halves8_load_part(const void *p, ptrdiff_t n)
+{
+    return _mm256_castsi256_si128(halves16_load_part(p, n));
+}
+static inline void halves16_store_part(void *p, __m256i x, ptrdiff_t n)
+{
+    uint16_t buffer[16];
+    _mm256_storeu_si256((__m256i *)buffer, x);
+    memcpy(p, buffer, (size_t)n * sizeof buffer[0]);
+}
+static inline void halves8_store_part(void *p, __m128i x, ptrdiff_t n)
+{
+    halves16_store_part(p, _mm256_castsi128_si256(x), n);
+}
+
+#include "vec_x86.h"
+
+#endif

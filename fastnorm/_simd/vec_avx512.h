@@ -1,0 +1,127 @@
+/* The vocabulary on AVX-512 F, BW, DQ, VL: a vector is one zmm register. vec_scalar.h says what each operation means.
+ */
+#ifndef FASTNORM_VEC_H
+#define FASTNORM_VEC_H
+
+#include <immintrin.h>
+
+#include "half.h"
+
+#define FN_ISA avx512
+#define FN_FMA 1
+
+typedef __m512 f32_vec;
+typedef __m512d f64_vec;
+enum { f32_lanes = 16, f64_lanes = 8 };
+
+static inline f32_vec f32_set1(fn_f32 a) { return _mm512_set1_ps(a); }
+static inline f64_vec f64_set1(fn_f64 a) { return _mm512_set1_pd(a); }
+static inline f32_vec f32_add(f32_vec a, f32_vec b) { return _mm512_add_ps(a, b); }
+static inline f64_vec f64_add(f64_vec a, f64_vec b) { return _mm512_add_pd(a, b); }
+static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm512_sub_ps(a, b); }
+static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm512_sub_pd(a, b); }
+static inline f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c) { return _mm512_fmadd_ps(a, b, c); }
+static inline f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c) { return _mm512_fmadd_pd(a, b, c); }
+
+static inline fn_f32 f32_tree(f32_vec a)
+{
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
+}
+
+static inline fn_f64 f64_tree(f64_vec a)
+{
+    __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
+}
+
+static inline f32_vec f32_keep(f32_vec a, f32_vec fill, ptrdiff_t n)
+{
+    return _mm512_mask_mov_ps(fill, (__mmask16)((1u << n) - 1), a);
+}
+
+static inline f64_vec f64_keep(f64_vec a, f64_vec fill, ptrdiff_t n)
+{
+    return _mm512_mask_mov_pd(fill, (__mmask8)((1u << n) - 1), a);
+}
+
+/* The 16 or 8 elements of a narrower type that fill one vector. */
+static inline f32_vec f32_widen_f16(__m256i a) { return _mm512_cvtph_ps(a); }
+static inline f32_vec f32_widen_bf16(__m256i a)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16));
+}
+static inline f64_vec f64_widen_f16(__m128i a) { return _mm512_cvtps_pd(_mm256_cvtph_ps(a)); }
+static inline f64_vec f64_widen_bf16(__m128i a)
+{
+    return _mm512_cvtps_pd(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(a), 16)));
+}
+
+static inline __m256i f32_narrow_f16(f32_vec a) { return _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT); }
+static inline __m256i f32_narrow_bf16(f32_vec a)
+{
+    __m512i bits = _mm512_castps_si512(a), high = _mm512_srli_epi32(bits, 16);
+    __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+    __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    rounded = _mm512_mask_or_epi32(_mm512_srli_epi32(rounded, 16), nan, high, _mm512_set1_epi32(0x40));
+    return _mm512_cvtepi32_epi16(rounded);
+}
+static inline f32_vec f32_load_f32(const fn_f32 *p) { return _mm512_loadu_ps(p); }
+static inline f64_vec f64_load_f64(const fn_f64 *p) { return _mm512_loadu_pd(p); }
+static inline f64_vec f64_load_f32(const fn_f32 *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+static inline void f32_store_f32(fn_f32 *p, f32_vec a) { _mm512_storeu_ps(p, a); }
+static inline void f64_store_f64(fn_f64 *p, f64_vec a) { _mm512_storeu_pd(p, a); }
+static inline void f64_store_f32(fn_f32 *p, f64_vec a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
+static inline void f32_stream_f32(fn_f32 *p, f32_vec a) { _mm512_stream_ps(p, a); }
+static inline void f64_stream_f64(fn_f64 *p, f64_vec a) { _mm512_stream_pd(p, a); }
+static inline void f64_stream_f32(fn_f32 *p, f64_vec a) { _mm256_stream_ps(p, _mm512_cvtpd_ps(a)); }
+
+static inline f32_vec f32_load_part_f32(const fn_f32 *p, ptrdiff_t n)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+static inline f64_vec f64_load_part_f64(const fn_f64 *p, ptrdiff_t n)
+{
+    return _mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+static inline f64_vec f64_load_part_f32(const fn_f32 *p, ptrdiff_t n)
+{
+    return _mm512_cvtps_pd(_mm256_maskz_loadu_ps((__mmask8)((1u << n) - 1), p));
+}
+static inline void f32_store_part_f32(fn_f32 *p, f32_vec a, ptrdiff_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), a);
+}
+static inline void f64_store_part_f64(fn_f64 *p, f64_vec a, ptrdiff_t n)
+{
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), a);
+}
+static inline void f64_store_part_f32(fn_f32 *p, f64_vec a, ptrdiff_t n)
+{
+    _mm256_mask_storeu_ps(p, (__mmask8)((1u << n) - 1), _mm512_cvtpd_ps(a));
+}
+
+static inline __m256i halves16_load_part(const void *p, ptrdiff_t n)
+{
+    return _mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p);
+}
+static inline __m128i halves8_load_part(const void *p, ptrdiff_t n)
+{
+    return _mm_maskz_loadu_epi16((__mmask8)((1u << n) - 1), p);
+}
+static inline void halves16_store_part(void *p, __m256i a, ptrdiff_t n)
+{
+    _mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1), a);
+}
+static inline void halves8_store_part(void *p, __m128i a, ptrdiff_t n)
+{
+    _mm_mask_storeu_epi16(p, (__mmask8)((1u << n) - 1), a);
+}
+
+#include "vec_x86.h"
+
+#endif

@@ -1,0 +1,131 @@
+"""Build: Cython modules, and one C object for each instruction set with flags of its own.
+
+Everything else is in pyproject.toml. OpenMP is probed by compiling and linking (never running, which would break cross
+builds); a tier whose flags the compiler refuses is left out, and `fastnorm.show_config()` tells. Flags beyond the
+platform's baseline touch only the isa_*.c files, so that no other code can need an instruction that the machine lacks.
+
+Environment: FASTNORM_OPENMP=auto|0|require, FASTNORM_WERROR=1 (C warnings are errors).
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
+
+SIMD = Path("fastnorm/_simd")
+DEPENDS = sorted(str(path) for path in [*SIMD.glob("*.[ch]"), *Path("fastnorm/_kernels").glob("*.h")])
+TIERS = {
+    "scalar": [],
+    "avx2": ["-mavx2", "-mfma", "-mf16c"],
+    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma", "-mf16c"],
+}
+
+# No contraction: the kernels say where an fma is, so that every compiler gives the same bits. -g0: wheels stay small.
+BASE_FLAGS = ["-std=c11", "-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+# What Cython 3 generates is not free of these.
+CYTHON_WARNINGS = [
+    *WARNINGS,
+    "-Wno-unused-parameter",
+    "-Wno-sign-compare",
+    "-Wno-unused-function",
+    "-Wno-cast-function-type",
+]
+MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_1_22_API_VERSION")]
+
+
+def extension(name: str) -> Extension:
+    return Extension(
+        f"fastnorm.{name}",
+        [f"fastnorm/{name.replace('.', '/')}.pyx"],
+        include_dirs=[str(SIMD), "fastnorm/_kernels", numpy.get_include()],
+        define_macros=MACROS,
+        depends=DEPENDS,
+    )
+
+
+class BuildExt(build_ext):
+    """Probe the compiler, then build the tiers it takes into the module that chooses among them."""
+
+    def build_extensions(self) -> None:
+        for variable in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS"):
+            for flag in ("-ffast-math", "-Ofast", "-funsafe-math-optimizations"):
+                if flag in os.environ.get(variable, "").split():
+                    # Linking with it would set flush-to-zero for the whole process, too.
+                    raise SystemExit(f"{variable} holds {flag}, which breaks fastnorm's results: remove it")
+        werror = os.environ.get("FASTNORM_WERROR") == "1"
+        openmp = self.openmp_flags()
+        for module in self.extensions:
+            module.extra_compile_args = [*BASE_FLAGS, *(CYTHON_WARNINGS if werror else ["-w"])]
+            if module.name == "fastnorm._kernels.tasks":
+                module.extra_compile_args += openmp
+                module.extra_link_args += openmp
+            if module.name == "fastnorm._kernels.isa":
+                self.add_tiers(module, [*BASE_FLAGS, *(WARNINGS if werror else []), "-Wno-unused-function"])
+        super().build_extensions()
+
+    def add_tiers(self, module: Extension, flags: list[str]) -> None:
+        is_x86 = any(name in self.plat_name for name in ("x86_64", "amd64", "i686", "win32"))
+        macros = []
+        for tier, tier_flags in TIERS.items():
+            try:
+                module.extra_objects += self.compile_c(f"isa_{tier}.c", module, [*flags, *tier_flags])
+            except CompileError:
+                if tier == "scalar" or (is_x86 and os.environ.get("FASTNORM_WERROR") == "1"):
+                    raise
+                print(f"fastnorm: this compiler does not build the {tier} tier; it is left out")
+                continue
+            macros.append((f"FN_HAVE_{tier.upper()}", "1"))
+        module.extra_objects += self.compile_c("dispatch.c", module, flags, macros)
+
+    def compile_c(
+        self, name: str, module: Extension, flags: list[str], macros: list[tuple[str, str]] | None = None
+    ) -> list[str]:
+        objects: list[str] = self.compiler.compile(
+            [str(SIMD / name)],
+            output_dir=self.build_temp,
+            include_dirs=module.include_dirs,
+            macros=macros,
+            extra_postargs=flags,
+        )
+        return objects
+
+    def openmp_flags(self) -> list[str]:
+        wish = os.environ.get("FASTNORM_OPENMP", "auto")
+        if wish not in ("auto", "0", "require"):
+            raise SystemExit(f"FASTNORM_OPENMP is {wish!r}, expected 'auto', '0' or 'require'")
+        if wish == "0":
+            return []
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "probe.c")
+            source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+            try:
+                objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=["-fopenmp"])
+                self.compiler.link_executable(objects, str(Path(folder, "probe")), extra_postargs=["-fopenmp"])
+            except (CompileError, LinkError):
+                if wish == "require":
+                    raise SystemExit("FASTNORM_OPENMP=require, but the compiler cannot link OpenMP") from None
+                print("fastnorm: no OpenMP here; the build goes on without threads")
+                return []
+        return ["-fopenmp"]
+
+
+setup(
+    cmdclass={"build_ext": BuildExt},
+    ext_modules=cythonize(
+        [
+            extension("_layout"),
+            extension("_kernels.isa"),
+            extension("_kernels.tasks"),
+            extension("_kernels.views"),
+            extension("_kernels.rows"),
+        ],
+        language_level=3,
+        compiler_directives={"cdivision": True},
+    ),
+)
