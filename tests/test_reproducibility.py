@@ -1,0 +1,187 @@
+"""The same bits for the same input: for any number of threads, batch, position, alignment and FMA instruction set."""
+
+import ctypes
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from arrays import DTYPES, OTHER_ORDER, SAME_ORDER, dtype_of, normal, swapped
+
+import fastnorm
+
+SHAPES = [(64, 768), (3, 300_001), (2000, 257), (5, 70_001), (1, 1_000_003)]
+
+
+def both(x, weight=None, **options):
+    return fastnorm.layer_norm(x, weight, **options).tobytes() + fastnorm.rms_norm(x, weight, **options).tobytes()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("scale", [1.0, 1e30])
+def test_threads(shape, scale):
+    x = normal(shape, offset=1.0) * np.float32(scale)
+    results = set()
+    for n in (1, 2, 3, 7, 16):
+        with fastnorm.threads(n):
+            results.add(both(x))
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("length", [5, 64, 769, 5000, 200_001])
+def test_a_row_alone_and_in_any_batch(length, dtype):
+    x = normal((7, length), dtype, offset=1.0)
+    whole = fastnorm.layer_norm(x)
+    for split in (1, 3, 6):
+        parts = [fastnorm.layer_norm(x[:split]), fastnorm.layer_norm(x[split:])]
+        assert np.concatenate(parts).tobytes() == whole.tobytes()
+    assert b"".join(fastnorm.layer_norm(row).tobytes() for row in x) == whole.tobytes()
+
+
+@pytest.mark.parametrize("length", [40, 1000])
+def test_alignment(length):
+    values = normal((3, length), offset=1.0)
+    results = set()
+    for offset in range(16):
+        memory, target = np.zeros(values.size + 16, np.float32), np.zeros(values.size + 16, np.float32)
+        x = memory[offset:][: values.size].reshape(values.shape)
+        x[...] = values
+        out = target[15 - offset :][: values.size].reshape(values.shape)
+        results |= {both(x), both(x, out=out)}
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", SAME_ORDER)
+@pytest.mark.parametrize(("shape", "axis"), [((6, 1300), -1), ((3, 4, 50), (1, 2)), ((3, 40, 5), 1)])
+def test_strides_of_the_same_order(shape, axis, layout, dtype):
+    values = normal(shape, dtype, offset=1.0)
+    expected = fastnorm.layer_norm(values, axis=axis).tobytes()
+    x = SAME_ORDER[layout](values)
+    assert fastnorm.layer_norm(x, axis=axis).tobytes() == expected
+    for out_layout in (*SAME_ORDER, *OTHER_ORDER):
+        if out_layout != "read-only":
+            out = (SAME_ORDER | OTHER_ORDER)[out_layout](np.zeros_like(values))
+            assert fastnorm.layer_norm(x, axis=axis, out=out).tobytes() == expected
+
+
+@pytest.mark.parametrize("axis", [(0, 1), (0, 2), (1, 2), 1, -1])
+def test_broadcast_input_however_it_is_copied(axis):
+    """Unaligned and byte-swapped input is copied first: the copy must keep the order of the sums."""
+    for values, shape in [(normal((1, 35, 40)), (3, 35, 40)), (normal((11, 1, 30)), (11, 9, 30))]:
+        expected = fastnorm.layer_norm(np.broadcast_to(values, shape), axis=axis)
+        for copied in (SAME_ORDER["unaligned"](values), swapped(values)):
+            assert np.array_equal(fastnorm.layer_norm(np.broadcast_to(copied, shape), axis=axis), expected)
+
+
+@pytest.mark.parametrize("layout", OTHER_ORDER)
+def test_a_crop_of_another_order(layout):
+    """Fortran or channels-last: the dense copy that keeps the order is the judge."""
+    big = OTHER_ORDER[layout](normal((6, 12, 7)))
+    crop = big[1:-1, 2:-2, 1:-1]
+    dense = crop.copy(order="K")
+    assert dense.strides != crop.strides
+    for axis in (-1, 1, (0, 2)):
+        assert np.array_equal(fastnorm.layer_norm(crop, axis=axis), fastnorm.layer_norm(dense, axis=axis))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_in_place_and_dtype(dtype):
+    x = normal((9, 777), dtype, offset=1.0)
+    expected = fastnorm.layer_norm(x)
+    assert fastnorm.layer_norm(x, dtype=dtype_of(dtype)).tobytes() == expected.tobytes()
+    y, _, _ = fastnorm.layer_norm(x, return_stats=True)
+    assert y.tobytes() == expected.tobytes()
+    assert fastnorm.layer_norm(x, out=x) is x
+    assert x.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("mode", [0x0C00, 0x0400, 0x0800], ids=["to zero", "down", "up"])
+@pytest.mark.parametrize("n", [40, 1_000_003])
+def test_rounding_mode_of_the_caller(mode, n):
+    libm = ctypes.CDLL(None)
+    x, weight = normal((2, n), offset=1.0), normal(n, seed=5)
+    expected = both(x, weight)
+    before = libm.fegetround()
+    assert libm.fesetround(mode) == 0
+    try:
+        got = both(x, weight)
+        kept = libm.fegetround()
+    finally:
+        libm.fesetround(before)
+    assert got == expected
+    assert kept == mode
+
+
+FLUSH = """
+import ctypes, mmap, sys
+import numpy as np
+import fastnorm
+
+def run(code):
+    page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(code)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    ctypes.CFUNCTYPE(None)(address)()
+    return page
+
+x = np.full((3, 100), 1e-41, np.float32)
+x[:, ::3] = 3e-41
+weight = np.full(100, 1e-40, np.float32)
+expected = fastnorm.layer_norm(x, weight, eps=0.0).tobytes()
+assert any(expected)
+# sub rsp, 8; mov dword [rsp], 0x9fc0 (flush to zero, denormals are zero); ldmxcsr [rsp]; add rsp, 8; ret
+run(bytes.fromhex("4883ec08" "c70424c09f0000" "0fae1424" "4883c408" "c3"))
+assert (np.array([1e-30], np.float32) * np.float32(1e-12))[0] == 0
+assert fastnorm.layer_norm(x, weight, eps=0.0).tobytes() == expected
+assert (np.array([1e-30], np.float32) * np.float32(1e-12))[0] == 0, "the caller's mode is kept"
+print("same")
+"""
+
+
+@pytest.mark.skipif("x86_64" not in os.uname().machine, reason="machine code of x86-64")
+def test_flush_to_zero_of_the_caller():
+    done = subprocess.run([sys.executable, "-c", FLUSH], capture_output=True, text=True, check=False)
+    assert done.stdout == "same\n", done.stderr
+
+
+DIGEST = """
+import hashlib, sys
+sys.path.insert(0, sys.argv[1])
+from arrays import DTYPES, normal
+import numpy as np
+import fastnorm
+digest = hashlib.sha256()
+for dtype in DTYPES:
+    for n in (1, 7, 16, 17, 31, 32, 33, 63, 64, 65, 100, 768, 1023, 1024, 1025, 3000, 65536, 65537, 140000):
+        for scale in (1, 1e-30, 1e4):
+            x = normal((2, n), dtype, offset=1.0, scale=scale, seed=n)
+            w = normal(n, dtype, seed=1)
+            for result in ("float32", "float64", "float16"):
+                with np.errstate(all="ignore"):
+                    digest.update(fastnorm.layer_norm(x, w, w, dtype=result).tobytes())
+                    digest.update(fastnorm.layer_norm(x, w, center=False, eps=0.0, dtype=result).tobytes())
+                    digest.update(fastnorm.rms_norm(x, w, dtype=result).tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_instruction_sets():
+    """Every tier that this machine runs and that has fused multiply-add."""
+    digests = {}
+    for isa in fastnorm.show_config(mode="dicts")["isa_supported"]:
+        done = subprocess.run(
+            [sys.executable, "-c", DIGEST + "print(fastnorm.show_config('dicts')['fma'])", os.path.dirname(__file__)],
+            env=os.environ | {"FASTNORM_ISA": isa},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digest, fma = done.stdout.split()
+        assert len(digest) == hashlib.sha256().digest_size * 2
+        if fma == "True":
+            digests[isa] = digest
+    assert len(set(digests.values())) <= 1, digests
