@@ -1,0 +1,101 @@
+"""The benchmark itself: agreement first, then fastnorm, a copy and the peers, case by case.
+
+It yields rows as they are measured and prints nothing, so that the table, JSON and the plot read
+the same numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import fastnorm
+from fastnorm._bench import agreement, timing
+from fastnorm._bench.cases import Array, Case, Inputs
+from fastnorm._bench.peers import Peer
+
+
+@dataclass(frozen=True)
+class Row:
+    """Measurements of one case with one number of threads.
+
+    Attributes
+    ----------
+    samples : mapping of str to Samples
+        By contender: ``fastnorm``, ``copy``, and the peers that have the operation.
+    wrong : tuple of str
+        Peers whose result disagrees with the reference; they are not timed.
+    """
+
+    case: Case
+    threads: int
+    samples: Mapping[str, timing.Samples]
+    wrong: tuple[str, ...]
+
+    @property
+    def bandwidth(self) -> float:
+        """Bytes a second through fastnorm, each byte counted once."""
+        return self.case.bytes_moved / self.samples["fastnorm"].median
+
+    def ratio(self, contender: str) -> float | None:
+        """Time of a contender over that of fastnorm; above 1, fastnorm is faster."""
+        if contender not in self.samples:
+            return None
+        return self.samples[contender].median / self.samples["fastnorm"].median
+
+    def best_ratio(self) -> float | None:
+        """`ratio` of the fastest peer."""
+        peers = self.samples.keys() - {"fastnorm", "copy"}
+        return min((r for p in peers if (r := self.ratio(p)) is not None), default=None)
+
+
+def check(cases: Sequence[Case]) -> Iterator[tuple[Case, float]]:
+    """Each case with fastnorm's worst error in units of the tolerance."""
+    for case in cases:
+        yield case, agreement.check(case)
+
+
+def bench(cases: Sequence[Case], threads: Sequence[int], peers: Mapping[str, Peer], seconds: float) -> Iterator[Row]:
+    """Measure each case with each number of threads, about `seconds` for each of the two."""
+    for case in cases:
+        inputs = case.make_inputs()
+        for n in threads:
+            calls, wrong = _prepare_peers(case, inputs, n, peers)
+            calls = {"fastnorm": case.call(inputs), "copy": copy_call(inputs), **calls}
+            with fastnorm.threads(n):
+                samples = timing.measure(calls, seconds)
+            yield Row(case, n, samples, wrong)
+
+
+def copy_call(inputs: Inputs) -> Callable[[], Any]:
+    """Copy of the input to where the result goes: fresh memory, or the reused array."""
+    if inputs.out is None:
+        return functools.partial(_fresh_copy, inputs.x)
+    return functools.partial(np.copyto, inputs.out, inputs.x)
+
+
+def _fresh_copy(x: Array) -> Array:
+    out = np.empty_like(x)
+    np.copyto(out, x)
+    return out
+
+
+def _prepare_peers(
+    case: Case, inputs: Inputs, threads: int, peers: Mapping[str, Peer]
+) -> tuple[dict[str, Callable[[], Any]], tuple[str, ...]]:
+    calls, wrong = {}, []
+    for name, peer in peers.items():
+        call = peer.prepare(case, inputs, threads)
+        if call is None:
+            continue
+        if inputs.out is not None:
+            inputs.out.fill(np.nan)  # another contender's result must not pass for this one's
+        if agreement.agrees(case, inputs, peer.to_numpy(call())):
+            calls[name] = call
+        else:
+            wrong.append(name)
+    return calls, tuple(wrong)
