@@ -65,9 +65,11 @@ TWO_VALUES = {
 @pytest.mark.parametrize("length", [17, 64, 500, 512, 1000, 1024, 4097, 1_000_003])
 def test_errors_that_line_up(length, data):
     x = TWO_VALUES[data](length)[None]
+    # Without a fused multiply-add every square is rounded before it is added: a second error that lines up.
+    bound = 6 if fastnorm.show_config(mode="dicts")["fma"] else 8
     if data != "one":
-        assert worst_ulp(fastnorm.layer_norm(x), longdouble_layer_norm(x, 1e-5)) <= 6
-    assert worst_ulp(fastnorm.rms_norm(x), longdouble_rms_norm(x, 1e-6)) <= 6
+        assert worst_ulp(fastnorm.layer_norm(x), longdouble_layer_norm(x, 1e-5)) <= bound
+    assert worst_ulp(fastnorm.rms_norm(x), longdouble_rms_norm(x, 1e-6)) <= bound
 
 
 @pytest.mark.parametrize("data", HARD)
