@@ -9,6 +9,7 @@ Environment: FASTNORM_OPENMP=auto|0|require, FASTNORM_WERROR=1 (C warnings are e
 
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -72,9 +73,14 @@ class BuildExt(build_ext):
     def add_tiers(self, module: Extension, flags: list[str]) -> None:
         is_x86 = any(name in self.plat_name for name in ("x86_64", "amd64", "i686", "win32"))
         macros = []
-        for tier, tier_flags in TIERS.items():
+        with ThreadPoolExecutor() as pool:  # each takes the compiler some 15 s
+            jobs = {
+                tier: pool.submit(self.compile_c, f"isa_{tier}.c", module, [*flags, *tier_flags])
+                for tier, tier_flags in TIERS.items()
+            }
+        for tier, job in jobs.items():
             try:
-                module.extra_objects += self.compile_c(f"isa_{tier}.c", module, [*flags, *tier_flags])
+                module.extra_objects += job.result()
             except CompileError:
                 if tier == "scalar" or (is_x86 and os.environ.get("FASTNORM_WERROR") == "1"):
                     raise
@@ -124,6 +130,8 @@ setup(
             extension("_kernels.tasks"),
             extension("_kernels.views"),
             extension("_kernels.rows"),
+            extension("_kernels.columns"),
+            extension("_kernels.small"),
         ],
         language_level=3,
         compiler_directives={"cdivision": True},

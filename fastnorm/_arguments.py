@@ -10,29 +10,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastnorm._kernels import rows
+from fastnorm._kernels import views
 
 try:
     from numpy.exceptions import AxisError
 except ImportError:  # NumPy 1.24
     from numpy import AxisError  # type: ignore[attr-defined,no-redef]
 
-_NATIVE = {np.dtype(np.float32): rows.F32, np.dtype(np.float64): rows.F64, np.dtype(np.float16): rows.F16}
+_NATIVE = {np.dtype(np.float32): views.F32, np.dtype(np.float64): views.F64, np.dtype(np.float16): views.F16}
 _SUPPORTED = "float16, bfloat16, float32 or float64"
 
 
-def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
-    return dtype.name == "bfloat16" and dtype.itemsize == 2
+def is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    return dtype.itemsize == 2 and dtype.name == "bfloat16"
 
 
 def is_supported(dtype: np.dtype[Any]) -> bool:
     """Whether the kernels take this dtype, in native byte order."""
-    return dtype in _NATIVE or _is_bfloat16(dtype)
+    return dtype in _NATIVE or is_bfloat16(dtype)
 
 
 def element_type(dtype: np.dtype[Any]) -> int:
     """The kernels' code of a supported dtype."""
-    return rows.BF16 if _is_bfloat16(dtype) else _NATIVE[dtype]
+    return _NATIVE.get(dtype, views.BF16)
 
 
 def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -40,7 +40,8 @@ def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
-def _array(value: ArrayLike, name: str) -> NDArray[Any]:
+def as_array(value: ArrayLike, name: str) -> NDArray[Any]:
+    """An ndarray of any dtype."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array, whose mask would be ignored; pass {name}.filled(...) or {name}.data"
@@ -53,7 +54,7 @@ def _array(value: ArrayLike, name: str) -> NDArray[Any]:
 
 def as_input(x: ArrayLike, name: str = "x") -> NDArray[Any]:
     """An ndarray of a supported float, an integer or a bool dtype."""
-    array = _array(x, name)
+    array = as_array(x, name)
     if not is_supported(native(array.dtype)) and array.dtype.kind not in "iub":
         raise TypeError(f"{name} has dtype {array.dtype}, expected {_SUPPORTED} (or an integer or bool)")
     return array
@@ -76,19 +77,38 @@ def as_result_dtype(dtype: DTypeLike | None, out: NDArray[Any] | None, x: NDArra
     return native(result)
 
 
-def as_output(out: Any, shape: tuple[int, ...]) -> NDArray[Any] | None:
-    """A writeable ndarray of x's shape and a supported float dtype, or None."""
+def as_arithmetic(x: NDArray[Any], result_dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """float64 if x is float64, an integer or a bool, or the result is float64; else float32."""
+    is_f64 = x.dtype.kind in "iub" or np.float64 in (result_dtype, native(x.dtype))
+    return np.dtype(np.float64 if is_f64 else np.float32)
+
+
+def as_ndarray(value: Any, name: str) -> NDArray[Any]:
+    """An array that the caller holds, of a supported float dtype: one to write into."""
+    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a {type(value).__name__}, expected an unmasked numpy.ndarray")
+    if not is_supported(native(value.dtype)):
+        raise TypeError(f"{name} has dtype {value.dtype}, expected {_SUPPORTED}")
+    return value
+
+
+def as_output(out: Any, shape: tuple[int, ...], name: str = "x") -> NDArray[Any] | None:
+    """A writeable ndarray of the shape of x (`name`) and a supported float dtype, or None."""
     if out is None:
         return None
-    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
-        raise TypeError(f"out is a {type(out).__name__}, expected an unmasked numpy.ndarray")
-    if not is_supported(native(out.dtype)):
-        raise TypeError(f"out has dtype {out.dtype}, expected {_SUPPORTED}")
+    out = as_ndarray(out, "out")
     if out.shape != shape:
-        raise ValueError(f"out has shape {out.shape}, expected {shape}, the shape of x")
+        raise ValueError(f"out has shape {out.shape}, expected {shape}, the shape of {name}")
     if not out.flags.writeable:
         raise ValueError("out is read-only, expected a writeable array")
-    return out
+    return out  # type: ignore[no-any-return]
+
+
+def as_axis(axis: int, ndim: int, name: str) -> int:
+    """An axis from 0 to ndim - 1."""
+    if not -ndim <= axis < ndim:
+        raise AxisError(axis, ndim, name)
+    return axis % ndim
 
 
 def as_axes(axis: int | Sequence[int], ndim: int) -> tuple[int, ...]:
@@ -105,25 +125,35 @@ def as_axes(axis: int | Sequence[int], ndim: int) -> tuple[int, ...]:
             raise TypeError(f"axis is {axis!r}, expected an int or a tuple of ints") from None
     if not given:
         raise ValueError("axis is empty, expected at least one axis")
-    for one in given:
-        if not -ndim <= one < ndim:
-            raise AxisError(one, ndim, "axis")
-    axes = tuple(sorted(one % ndim for one in given))
+    axes = tuple(sorted(as_axis(one, ndim, "axis") for one in given))
     if len(set(axes)) != len(axes):
         raise ValueError(f"axis is {axis!r}, which names an axis of x twice (x has {ndim} dimensions)")
     return axes
 
 
+def as_int(value: int, name: str) -> int:
+    """An int, from whatever may index a list."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}, expected an int") from None
+
+
+def as_float(value: float, name: str) -> float:
+    """A float, from any real number."""
+    try:
+        if isinstance(value, (str, bytes, bytearray)):  # float() would parse them
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}, expected a number") from None
+    except OverflowError:
+        return float("inf")
+
+
 def as_eps(eps: float) -> float:
     """A finite float, at least 0."""
-    try:
-        if isinstance(eps, (str, bytes, bytearray)):  # float() would parse them
-            raise TypeError
-        value = float(eps)
-    except (TypeError, ValueError):
-        raise TypeError(f"eps is {eps!r}, expected a number") from None
-    except OverflowError:
-        value = float("inf")
+    value = as_float(eps, "eps")
     if not 0 <= value < float("inf"):
         raise ValueError(f"eps is {eps!r}, expected a finite number >= 0")
     return value
@@ -139,9 +169,7 @@ def as_parameter(
     """weight or bias in the arithmetic dtype and x's rank: either over `axes` alone, or broadcasting against x."""
     if value is None:
         return None
-    array = _array(value, name)
-    if array.dtype.kind not in "iub" and not is_supported(native(array.dtype)):
-        raise TypeError(f"{name} has dtype {array.dtype}, expected {_SUPPORTED} (or an integer or bool)")
+    array = as_input(value, name)
     expected = tuple(x.shape[axis] for axis in axes)
     if array.shape == expected:
         full = [1] * x.ndim

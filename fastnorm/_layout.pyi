@@ -1,22 +1,21 @@
-from typing import Final, final
+from typing import final
 
-WORDS: Final[tuple[str, ...]]
+WORDS: tuple[str, ...]
 
 @final
 class Layout:
-    sizes: tuple[int, int, int, int, int]
-    strides: tuple[tuple[int, int, int, int, int] | None, ...]
-    order: tuple[int, ...]
-    def __init__(
-        self,
-        sizes: tuple[int, ...],
-        strides: tuple[tuple[int, ...] | None, ...],
-        order: tuple[int, ...],
-    ) -> None: ...
+    @property
+    def words(self) -> tuple[tuple[int, ...], ...]: ...
+    @property
+    def order(self) -> tuple[int, ...]: ...
+    def __init__(self, words: tuple[tuple[int, ...], ...]) -> None: ...
+    def sizes(self, shape: tuple[int, ...]) -> tuple[int, ...]: ...
 
 def memory_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]: ...
 def canonical(
     shape: tuple[int, ...],
     reduced: frozenset[int],
-    strides: tuple[tuple[int, ...] | None, ...],
+    order: tuple[int, ...],
+    parameters: tuple[tuple[int, ...], ...],
 ) -> Layout | None: ...
+def word_strides(layout: Layout, shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...] | None: ...

@@ -1,9 +1,13 @@
 """The canonical problem: x[batch, outer, keep, segments, run] from shape, strides and axes. Integers only.
 
 Statistics are taken over (outer, segments, run), one for each (batch, keep); weight and bias may vary over all words
-but run. Axes are put in x's memory order, neighbours that one stride can walk (in every operand) become one, what is
-left is read from the inside out: a word takes one axis or stays 1. So an array in any axis order, with gaps between its
-rows, or with parameters for each sample, is one of a few problems, and no data moves.
+but run. Axes are put in x's memory order, neighbours that belong together become one, what is left is read from the
+inside out: a word takes some axes or stays 1. So an array in any axis order, with gaps between its rows, or with
+parameters for each sample, is one of a few problems, and no data moves.
+
+Which axes belong to which word depends on x's memory order alone, never on gaps, because the words decide the order of
+every sum: a crop must give the bits of its dense copy. Whether an operand can be walked with one stride for each word
+is asked afterwards (`word_strides`).
 """
 cimport cython
 
@@ -12,18 +16,31 @@ WORDS = ("batch", "outer", "keep", "segments", "run")
 
 @cython.final
 cdef class Layout:
-    """Five sizes, five strides for each operand, and x's axes in memory order."""
+    """The axes of each word, outermost first; axes of length 1 are left out."""
 
-    cdef readonly tuple sizes, strides, order
+    cdef readonly tuple words
 
-    def __init__(self, tuple sizes, tuple strides, tuple order):
-        self.sizes = sizes
-        self.strides = strides
-        self.order = order
+    def __init__(self, tuple words):
+        self.words = words
+
+    @property
+    def order(self):
+        """All axes, outermost first."""
+        return tuple([axis for axes in self.words for axis in axes])
+
+    def sizes(self, tuple shape):
+        """The five sizes of an array of this shape."""
+        cdef list sizes = []
+        cdef Py_ssize_t size
+        for axes in self.words:
+            size = 1
+            for axis in axes:
+                size *= <Py_ssize_t> shape[axis]
+            sizes.append(size)
+        return tuple(sizes)
 
     def __repr__(self):
-        sizes = ", ".join(f"{word}={size}" for word, size in zip(WORDS, self.sizes, strict=True))
-        return f"Layout({sizes}, strides={self.strides}, order={self.order})"
+        return f"Layout({', '.join(f'{word}={axes}' for word, axes in zip(WORDS, self.words, strict=True))})"
 
 
 cpdef tuple memory_order(tuple shape, tuple strides):
@@ -47,13 +64,13 @@ cpdef tuple memory_order(tuple shape, tuple strides):
 cdef bint is_one_walk(Py_ssize_t outer, Py_ssize_t inner, tuple shape, tuple strides):
     """Whether in every operand stepping off the end of the inner axis is a step of the outer one."""
     for operand in strides:
-        if operand is not None and operand[outer] != operand[inner] * shape[inner]:
+        if operand[outer] != operand[inner] * shape[inner]:
             return False
     return True
 
 
-def canonical(tuple shape, frozenset reduced, tuple strides):
-    """Find the canonical problem.
+def canonical(tuple shape, frozenset reduced, tuple order, tuple parameters):
+    """Find the words.
 
     Parameters
     ----------
@@ -61,45 +78,56 @@ def canonical(tuple shape, frozenset reduced, tuple strides):
         The shape of x; no length is 0.
     reduced : frozenset of int
         The axes that share a statistic.
-    strides : tuple of (tuple of int or None)
-        For x, y, weight and bias the strides along x's axes, 0 where they are broadcast, or None where one is absent.
+    order : tuple of int
+        x's axes in memory order, those of length 1 left out.
+    parameters : tuple of (tuple of int)
+        For each parameter its strides along x's axes, 0 where it is broadcast.
 
     Returns
     -------
     Layout or None
-        None where some word would need two strides: then data has to be moved.
+        None where five words do not hold the axes.
     """
-    cdef tuple order = memory_order(shape, strides[0])
-    cdef list merged = []  # [axis that gives the strides, size, is it reduced], outermost first
-    cdef Py_ssize_t axis, size, word
+    cdef list merged = []  # [axes, are they reduced], outermost first
+    cdef Py_ssize_t axis, word
     for axis in order:
-        size = shape[axis]
-        if merged and merged[-1][2] == (axis in reduced) and is_one_walk(merged[-1][0], axis, shape, strides):
-            merged[-1][0] = axis
-            merged[-1][1] *= size
-        else:
-            merged.append([axis, size, axis in reduced])
-
-    axes = [-1] * 5
-    sizes = [1] * 5
-    word = 4
-    for axis, size, is_reduced in reversed(merged):
-        if word == 4 and is_reduced and any(
-            operand is not None and operand[axis] != 0 for operand in strides[2:]
+        if (
+            merged
+            and merged[-1][1] == (axis in reduced)
+            and is_one_walk(merged[-1][0][-1], axis, shape, parameters)
         ):
+            merged[-1][0].append(axis)
+        else:
+            merged.append([[axis], axis in reduced])
+
+    words = [()] * 5
+    word = 4
+    for axes, is_reduced in reversed(merged):
+        if word == 4 and is_reduced and any([operand[axes[-1]] != 0 for operand in parameters]):
             word = 3  # parameters vary along it: not a run
         while word >= 0 and (word in (1, 3, 4)) != is_reduced:
             word -= 1
         if word < 0:
             return None
-        axes[word] = axis
-        sizes[word] = size
+        words[word] = tuple(axes)
         word -= 1
-    return Layout(
-        tuple(sizes),
-        tuple(
-            None if operand is None else tuple([0 if axis < 0 else operand[axis] for axis in axes])
-            for operand in strides
-        ),
-        order,
-    )
+    return Layout(tuple(words))
+
+
+def word_strides(Layout layout, tuple shape, tuple strides):
+    """One stride for each word, or None where some word would need two."""
+    cdef list result = []
+    cdef Py_ssize_t stride, inner
+    for axes in layout.words:
+        stride = 0
+        inner = -1
+        for axis in reversed(axes):
+            if shape[axis] == 1:
+                continue
+            if inner < 0:
+                stride = strides[axis]
+            elif strides[axis] != strides[inner] * shape[inner]:
+                return None
+            inner = axis
+        result.append(stride)
+    return tuple(result)

@@ -1,41 +1,76 @@
 """From checked arguments to a kernel call: the result's memory, overlaps, the canonical problem, and its statistics.
 
 One function for every norm that shares statistics over axes; a norm differs only in the axes and the parameters it
-passes. Data that no canonical problem holds goes through a dense copy in x's own memory order, so that its bits are
-those of the dense array.
+passes. What the kernels cannot walk with one stride for each word (crops of two axes, unaligned or byte-swapped data)
+is gathered a few statistics at a time into dense scratch in x's own memory order, so that its bits are those of the
+dense array.
 """
 
-from collections.abc import Collection
+import itertools
+import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnorm import _arguments as arguments
-from fastnorm._kernels import rows
-from fastnorm._kernels.views import view
-from fastnorm._layout import Layout, canonical, memory_order
+from fastnorm._kernels import columns, rows
+from fastnorm._kernels.views import CENTERED, GIVEN, view
+from fastnorm._layout import Layout, canonical, memory_order, word_strides
 
 Array = NDArray[Any]
-Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+# Shorter contiguous stretches of a statistic fill a vector badly and are summed side by side with their neighbours.
+ROW_STRETCH = 32
+# Shorter segments than this get a weight and a bias for each element instead of a map for each segment.
+SEGMENT = 16
+# Gathered at a time, but whole statistics, and 64 of those that lie side by side: short ones stay in the second-level
+# cache.
+GATHER_BYTES = 512 * 1024
+
+
+class Statistics(NamedTuple):
+    """In float64, the reduced axes of length 1; m2 is the sum of squared deviations."""
+
+    mean: Array
+    rstd: Array
+    m2: Array
+
+
+_NOT_WANTED = Statistics(*[np.full((), np.nan)] * 3)
 
 
 class _Problem(NamedTuple):
-    """Arrays of one shape (the parameters broadcast against it), and what to do with them."""
+    """Arrays of one shape, and what to do with them; parameters and statistics broadcast against it."""
 
     x: Array
-    y: Array
+    y: Array | None  # None: only the statistics are wanted
     weight: Array | None
     bias: Array | None
     reduced: frozenset[int]
-    statistics: Statistics | None  # mean and rstd to fill, the reduced axes of length 1
-    y_is_new: bool
+    statistics: Statistics | None  # to fill, or (GIVEN) to use
+    y_is_new: bool  # its pages were not written yet
+    is_f64: bool
     eps: float
+    ddof: int
     statistic: int
 
     @property
-    def operands(self) -> tuple[Array | None, ...]:
-        return self.x, self.y, self.weight, self.bias
+    def parameters(self) -> list[Array]:
+        return [array for array in (self.weight, self.bias) if array is not None]
+
+    @property
+    def given(self) -> list[Array]:
+        return [self.statistics.mean, self.statistics.rstd] if self.statistic == GIVEN and self.statistics else []
+
+
+class _Plan(NamedTuple):
+    """A kernel and the words it is to see."""
+
+    layout: Layout
+    in_columns: bool
+    side: int  # columns: outer positions that lie side by side
 
 
 def normalize(
@@ -49,40 +84,95 @@ def normalize(
     out: Any,
     dtype: DTypeLike | None,
     return_stats: bool,
-) -> tuple[Array, Statistics | None]:
-    """Normalise x over `axis`, then scale and shift; returns the result and, where asked, each mean and rstd."""
+) -> tuple[Array, Statistics]:
+    """Normalise x over `axis`, then scale and shift."""
     array = arguments.as_input(x)
     axes = arguments.as_axes(axis, array.ndim)
     eps = arguments.as_eps(eps)
     out = arguments.as_output(out, array.shape)
     result_dtype = arguments.as_result_dtype(dtype, out, array)
-    is_f64 = array.dtype.kind in "iub" or np.float64 in (result_dtype, arguments.native(array.dtype))
-    arithmetic = np.dtype(np.float64 if is_f64 else np.float32)
+    arithmetic = arguments.as_arithmetic(array, result_dtype)
     weight = arguments.as_parameter(weight, "weight", array, axes, arithmetic)
     bias = arguments.as_parameter(bias, "bias", array, axes, arithmetic)
+    return solve(
+        array,
+        out,
+        result_dtype,
+        weight,
+        bias,
+        frozenset(axes),
+        eps=eps,
+        statistic=statistic,
+        return_stats=return_stats,
+    )
 
-    result = np.empty_like(array, dtype=result_dtype, subok=False) if out is None else out
-    statistics = None
-    if return_stats:
-        kept = tuple(1 if one in axes else length for one, length in enumerate(array.shape))
-        statistics = (np.full(kept, np.nan), np.full(kept, np.nan))
-    if array.size == 0:
+
+def solve(
+    x: Array,
+    out: Array | None,
+    result_dtype: np.dtype[Any],
+    weight: Array | None,
+    bias: Array | None,
+    reduced: frozenset[int],
+    *,
+    eps: float,
+    statistic: int = CENTERED,
+    ddof: int = 0,
+    given: tuple[Array, Array] | None = None,
+    y_is_new: bool = False,
+    return_stats: bool = True,
+) -> tuple[Array, Statistics]:
+    """Normalise checked arrays over the axes `reduced`; without `return_stats` the statistics are a single NaN.
+
+    Weight and bias are in the arithmetic dtype, of x's rank, and broadcast against it. `given` holds a mean and a rstd
+    to use instead of x's own, in float64, of x's rank. `y_is_new` says of `out` that its pages were not written yet.
+    A zero-size x gives an empty result and NaN statistics.
+    """
+    result = np.empty_like(x, dtype=result_dtype, subok=False) if out is None else out
+    if given is not None:
+        statistic = GIVEN
+        statistics = Statistics(given[0], given[1], given[0])
+    else:
+        statistics = _unknown(x, reduced) if return_stats else _NOT_WANTED
+    if x.size == 0:
+        return result, statistics
+    if given is None and math.prod(x.shape[axis] for axis in reduced) <= ddof:
+        result[...] = np.nan
         return result, statistics
 
-    if array.dtype.kind in "iub":
-        array = array.astype(arithmetic)
+    arithmetic = arguments.as_arithmetic(x, result_dtype)
+    if x.dtype.kind in "iub":
+        x = x.astype(arithmetic)
     target = result if _is_kernel_array(result) else np.empty_like(result, dtype=result_dtype, subok=False)
-    if not _is_kernel_array(array) or _spoils(target, array):
-        array = array.astype(arguments.native(array.dtype))
+    if _spoils(target, x):
+        x = x.astype(arguments.native(x.dtype))
     if weight is not None and np.may_share_memory(weight, target):
         weight = weight.copy()
     if bias is not None and np.may_share_memory(bias, target):
         bias = bias.copy()
-    y_is_new = target is not out
-    _solve(_Problem(array, target, weight, bias, frozenset(axes), statistics, y_is_new, eps, statistic))
+    is_new = y_is_new or target is not out
+    is_f64 = arithmetic == np.float64
+    filled = statistics if return_stats or given is not None else None
+    _solve(_Problem(x, target, weight, bias, reduced, filled, is_new, is_f64, eps, ddof, statistic))
     if target is not result:
         result[...] = target
     return result, statistics
+
+
+def measure(x: Array, reduced: frozenset[int], arithmetic: np.dtype[Any]) -> tuple[Array, Array]:
+    """Mean and m2 of checked x over the axes `reduced`, which stay with length 1; float64, summed in `arithmetic`."""
+    statistics = _unknown(x, reduced)
+    if x.size:
+        if x.dtype.kind in "iub":
+            x = x.astype(np.float64)
+        is_f64 = arithmetic == np.float64
+        _solve(_Problem(x, None, None, None, reduced, statistics, True, is_f64, 0.0, 0, CENTERED))
+    return statistics.mean, statistics.m2
+
+
+def _unknown(x: Array, reduced: frozenset[int]) -> Statistics:
+    kept = [1 if axis in reduced else length for axis, length in enumerate(x.shape)]
+    return Statistics(*(np.full(kept, np.nan) for _ in range(3)))
 
 
 def _is_kernel_array(array: Array) -> bool:
@@ -108,108 +198,187 @@ def _may_overlap_itself(array: Array) -> bool:
     return False
 
 
+def _steps(array: Array) -> tuple[int, ...]:
+    return tuple(0 if length == 1 else step for length, step in zip(array.shape, array.strides, strict=True))
+
+
 def _solve(problem: _Problem) -> None:
-    layout = _rows_layout(problem)
-    if layout is None and (problem.weight is not None or problem.bias is not None):
-        spread = _spread_parameters(problem, problem.reduced)
-        layout = _rows_layout(spread)
-        problem = problem if layout is None else spread
-    if layout is None:
-        _solve_dense_copy(problem)
-    else:
-        _solve_rows(problem, layout)
+    problem, plan = _find_plan(problem)
+    if not _call(problem, plan):
+        for block in _blocks(problem, plan):
+            _solve_gathered(problem, plan, block)
 
 
-def _spread_parameters(problem: _Problem, axes: Collection[int]) -> _Problem:
-    """Weight and bias that vary over `axes`, and over the others where they did."""
-    weight, bias = (
-        None
-        if one is None
-        else np.ascontiguousarray(
-            np.broadcast_to(
-                one, [problem.x.shape[axis] if axis in axes else length for axis, length in enumerate(one.shape)]
-            )
-        )
-        for one in (problem.weight, problem.bias)
-    )
-    return problem._replace(weight=weight, bias=bias)
+def _find_plan(problem: _Problem) -> tuple[_Problem, _Plan]:
+    """The words, and the problem with its parameters expanded as far as the words need it."""
+    x, reduced = problem.x, problem.reduced
+    order = memory_order(x.shape, x.strides)
+    inner = tuple(itertools.takewhile(reduced.__contains__, reversed(order)))
+    # One value for each statistic is cheap, unless parameters vary over what shares one, too.
+    varies = any(one.shape[axis] > 1 for one in problem.parameters for axis in reduced)
+    kept = () if varies else tuple(axis for axis in order if axis not in reduced)
+    spread = problem
+    for axes in ((), inner, kept, tuple(reduced), order):
+        if axes:
+            spread = _spread_parameters(problem, axes, order)
+        layout = canonical(x.shape, reduced, order, tuple(_steps(one) for one in spread.parameters + spread.given))
+        plan = layout and _suitable(spread, layout)
+        if plan:
+            return spread, plan
+    # More alternations than five words hold: the kept axes go to the front, what shares a statistic to the end.
+    kept = tuple(axis for axis in order if axis not in reduced)
+    layout = Layout(((), (), kept, tuple(axis for axis in order if axis in reduced), ()))
+    return _spread_parameters(problem, order, layout.order), _Plan(layout, in_columns=False, side=1)
 
 
-def _rows_layout(problem: _Problem) -> Layout | None:
-    """The canonical problem if the rows kernel takes it: statistics over contiguous elements."""
-    strides = tuple(
-        None
-        if array is None
-        else tuple(0 if length == 1 else step for length, step in zip(array.shape, array.strides, strict=True))
-        for array in problem.operands
-    )
-    layout = canonical(problem.x.shape, problem.reduced, strides)
-    if layout is None:
-        return None
-    _, outer, _, segments, run = layout.sizes
-    if outer > 1 or (segments > 1 and run > 1):
-        return None
-    for array, steps in zip(problem.operands, layout.strides, strict=True):
-        if array is None or steps is None:
-            continue
-        is_data = array is problem.x or array is problem.y
-        if (segments > 1 and steps[3] != array.itemsize) or (run > 1 and is_data and steps[4] != array.itemsize):
+def _suitable(problem: _Problem, layout: Layout) -> _Plan | None:
+    """The kernel for these words, which x alone decides; None where it cannot read the parameters as they lie."""
+    shape, itemsize = problem.x.shape, 8 if problem.is_f64 else 4
+    _, outer, keep, segments, run = layout.sizes(shape)
+    stretch = segments * run
+    in_columns = outer > 1 and stretch < ROW_STRETCH
+    if problem.statistic == GIVEN and not in_columns and not layout.words[0]:
+        layout = Layout((layout.words[1], (), *layout.words[2:]))  # nothing is summed: walk x as it lies
+    found = [word_strides(layout, shape, _steps(one)) for one in problem.parameters]
+    by_row = in_columns and any(strides and strides[1] for strides in found)
+    for strides in found:
+        if strides is None:
             return None
-    return layout
+        along_row, along_stretch = strides[2:4]
+        if along_stretch and run == 1 and along_stretch != itemsize:
+            return None
+        if along_stretch and run > 1 and (in_columns or run < SEGMENT):
+            return None
+        if by_row and along_row not in (0, stretch * itemsize):
+            return None
+        if by_row and keep > 1 and stretch > 1 and bool(along_row) != bool(along_stretch):
+            return None
+    return _Plan(layout, in_columns, side=min(max(64 // (keep * stretch), 1), outer) if in_columns else 1)
 
 
-def _solve_rows(problem: _Problem, layout: Layout) -> None:
-    x, y, weight, bias = (
-        None if array is None or steps is None else view(array, layout.sizes, steps)
-        for array, steps in zip(problem.operands, layout.strides, strict=True)
+def _spread_parameters(problem: _Problem, axes: tuple[int, ...], order: tuple[int, ...]) -> _Problem:
+    """Weight and bias (and given statistics) that vary over `axes`, and over the others where they did."""
+
+    def spread(one: Array, axes: tuple[int, ...]) -> Array:
+        lengths = [problem.x.shape[axis] if axis in axes else length for axis, length in enumerate(one.shape)]
+        return _dense(np.broadcast_to(one, lengths), order, one.dtype)
+
+    statistics = problem.statistics
+    if problem.given and statistics is not None:
+        kept = tuple(axis for axis in axes if axis not in problem.reduced)
+        statistics = Statistics(*(spread(one, kept) for one in statistics))
+    return problem._replace(
+        weight=None if problem.weight is None else spread(problem.weight, axes),
+        bias=None if problem.bias is None else spread(problem.bias, axes),
+        statistics=statistics,
     )
-    assert x is not None
-    assert y is not None
-    flat = None if problem.statistics is None else np.empty((2, layout.sizes[0] * layout.sizes[2]))
-    rows.normalize(
-        x,
-        y,
-        weight,
-        bias,
-        None if flat is None else flat[0],
-        None if flat is None else flat[1],
-        arguments.element_type(problem.x.dtype),
-        arguments.element_type(problem.y.dtype),
+
+
+def _dense(array: Array, order: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A copy without gaps whose axes lie in memory in this order, those of length 1 left out."""
+    full = (*(axis for axis in range(array.ndim) if axis not in order), *order)
+    return array.transpose(full).astype(dtype, order="C").transpose(np.argsort(full))
+
+
+def _walk(array: Array | None, plan: _Plan, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The strides of x or y for each word, where the kernel can walk it."""
+    if array is None or not _is_kernel_array(array):
+        return None
+    strides = word_strides(plan.layout, array.shape, _steps(array))
+    if strides is None:
+        return None
+    step = array.itemsize
+    for word in (4, 3, 2, 1):
+        if word < 3 and not (plan.in_columns and (word == 2 or plan.side > 1)):
+            break
+        if sizes[word] > 1 and strides[word] != step:
+            return None
+        step *= sizes[word]
+    return strides
+
+
+def _call(problem: _Problem, plan: _Plan) -> bool:
+    """Hand the problem to its kernel; False where x or y has to be gathered first."""
+    x, y, layout = problem.x, problem.y, plan.layout
+    sizes = layout.sizes(x.shape)
+    x_steps, y_steps = _walk(x, plan, sizes), _walk(y, plan, sizes)
+    if x_steps is None or (y is not None and y_steps is None):
+        return False
+    kept = layout.words[0] + layout.words[2]
+    flat: list[Array | None] = [None, None, None]  # mean, rstd, m2
+    if problem.given:
+        flat[:2] = [_flat(one, x.shape, kept) for one in problem.given]
+    elif problem.statistics is not None:
+        flat = [*np.empty((3, sizes[0] * sizes[2]))]
+    arithmetic = np.dtype(np.float64 if problem.is_f64 else np.float32)
+    operands: tuple[Any, ...] = (
+        view(x, sizes, x_steps),
+        None if y is None or y_steps is None else view(y, sizes, y_steps),
+        _parameter(problem.weight, layout, sizes),
+        _parameter(problem.bias, layout, sizes),
+        *flat,
+        arguments.element_type(x.dtype),
+        arguments.element_type(arithmetic if y is None else y.dtype),
         problem.eps,
+        problem.ddof,
         problem.statistic,
         problem.y_is_new,
     )
-    if problem.statistics is not None and flat is not None:
-        # The kernel numbers statistics in x's memory order.
-        order = [axis for axis in layout.order if axis not in problem.reduced]
-        shape = [problem.x.shape[axis] for axis in order]
+    if plan.in_columns:
+        columns.normalize(plan.side, *operands)
+    else:
+        rows.normalize(*operands)
+    if problem.statistics is not None and not problem.given:
+        shape = [x.shape[axis] for axis in kept]
         for whole, one in zip(problem.statistics, flat, strict=True):
-            whole[...] = one.reshape(shape).transpose(np.argsort(order)).reshape(whole.shape)
+            assert one is not None
+            whole[...] = one.reshape(shape).transpose(np.argsort(kept)).reshape(whole.shape)
+    return True
 
 
-def _solve_dense_copy(problem: _Problem) -> None:
-    """Move the kept axes to the front and the reduced ones to the end, each in x's memory order: rows."""
-    x, y, reduced = problem.x, problem.y, problem.reduced
-    order = memory_order(x.shape, x.strides)
-    order = (*(axis for axis in range(x.ndim) if axis not in order), *order)
-    permutation = [*(axis for axis in order if axis not in reduced), *(axis for axis in order if axis in reduced)]
-    kept = x.ndim - len(reduced)
-    dense_x = np.ascontiguousarray(x.transpose(permutation))
+def _parameter(array: Array | None, layout: Layout, sizes: tuple[int, ...]) -> Array | None:
+    if array is None:
+        return None
+    strides = word_strides(layout, array.shape, _steps(array))
+    assert strides is not None  # _suitable saw to it
+    return view(array, sizes, strides)
+
+
+def _flat(one: Array, shape: tuple[int, ...], kept: tuple[int, ...]) -> Array:
+    """Given statistics as the kernels number them."""
+    lengths = [shape[axis] if axis in kept else 1 for axis in range(len(shape))]
+    rest = tuple(axis for axis in range(len(shape)) if axis not in kept)
+    return np.array(np.broadcast_to(one, lengths).transpose(rest + kept), np.float64, order="C").reshape(-1)
+
+
+def _blocks(problem: _Problem, plan: _Plan) -> Iterator[tuple[slice, ...]]:
+    """Cut the kept axes into whole statistics: at least one, or 64 where they lie side by side."""
+    x, kept = problem.x, plan.layout.words[0] + plan.layout.words[2]
+    elements = math.prod(x.shape[axis] for axis in problem.reduced)
+    left = max(GATHER_BYTES // (elements * x.itemsize), 64 if plan.in_columns else 1)
+    take = list(x.shape)
+    for axis in reversed(kept):
+        take[axis] = min(x.shape[axis], left)
+        left = left // take[axis] or 1
+    starts = (range(0, length, step) for length, step in zip(x.shape, take, strict=True))
+    for corner in itertools.product(*starts):
+        yield tuple(slice(start, start + step) for start, step in zip(corner, take, strict=True))
+
+
+def _solve_gathered(problem: _Problem, plan: _Plan, block: tuple[slice, ...]) -> None:
+    def cut(one: Array) -> Array:
+        return one[tuple(slice(None) if length == 1 else part for length, part in zip(one.shape, block, strict=True))]
+
+    x, y = problem.x[block], None if problem.y is None else problem.y[block]
     dense = problem._replace(
-        x=dense_x,
-        y=np.empty_like(dense_x, dtype=y.dtype),
-        weight=None if problem.weight is None else problem.weight.transpose(permutation),
-        bias=None if problem.bias is None else problem.bias.transpose(permutation),
-        reduced=frozenset(range(kept, x.ndim)),
+        x=_dense(x, plan.layout.order, arguments.native(x.dtype)),
+        y=None if y is None else _dense(np.empty(x.shape, y.dtype), plan.layout.order, arguments.native(y.dtype)),
+        weight=None if problem.weight is None else cut(problem.weight),
+        bias=None if problem.bias is None else cut(problem.bias),
+        statistics=None if problem.statistics is None else Statistics(*(cut(one) for one in problem.statistics)),
         y_is_new=True,
-        statistics=problem.statistics and tuple(one.transpose(permutation) for one in problem.statistics),  # type: ignore[arg-type]
     )
-    # Small if parameters vary over the reduced axes alone; over all axes where batch and keep cannot hold the others.
-    for axes in (dense.reduced, range(x.ndim)):
-        dense = _spread_parameters(dense, axes)
-        layout = _rows_layout(dense)
-        if layout is not None:
-            break
-    assert layout is not None
-    _solve_rows(dense, layout)
-    y[...] = dense.y.transpose(np.argsort(permutation))
+    called = _call(dense, plan)
+    assert called
+    if y is not None:
+        y[...] = dense.y

@@ -9,7 +9,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastnorm._kernels import rows
+from fastnorm._kernels.small import small
+from fastnorm._kernels.views import CENTERED, SQUARES, UNCENTERED
 from fastnorm._normalize import normalize
 
 
@@ -97,21 +98,21 @@ def layer_norm(
            [20.]])
     """
     if center and dtype is None and not return_stats:
-        small = rows.small(x, weight, bias, axis, eps, out, rows.CENTERED)
-        if small is not None:
-            return small
+        answer = small(x, weight, bias, axis, eps, out, CENTERED)
+        if answer is not None:
+            return answer
     y, statistics = normalize(
         x,
         weight,
         bias,
         axis=axis,
         eps=eps,
-        statistic=rows.CENTERED if center else rows.UNCENTERED,
+        statistic=CENTERED if center else UNCENTERED,
         out=out,
         dtype=dtype,
         return_stats=return_stats,
     )
-    return y if statistics is None else (y, *statistics)
+    return (y, statistics.mean, statistics.rstd) if return_stats else y
 
 
 def rms_norm(
@@ -182,18 +183,18 @@ def rms_norm(
     array([1.2, 1.6, 0. , 0. ])
     """
     if dtype is None and not return_stats:
-        small = rows.small(x, weight, None, axis, eps, out, rows.SQUARES)
-        if small is not None:
-            return small
+        answer = small(x, weight, None, axis, eps, out, SQUARES)
+        if answer is not None:
+            return answer
     y, statistics = normalize(
         x,
         weight,
         None,
         axis=axis,
         eps=eps,
-        statistic=rows.SQUARES,
+        statistic=SQUARES,
         out=out,
         dtype=dtype,
         return_stats=return_stats,
     )
-    return y if statistics is None else (y, statistics[1])
+    return (y, statistics.rstd) if return_stats else y

@@ -8,10 +8,12 @@ cdef extern from "problem.h" nogil:
         FN_F64
         FN_F16
         FN_BF16
-        FN_CHUNK
+        FN_TILE
         FN_CENTERED
         FN_UNCENTERED
         FN_SQUARES
+        FN_STANDARDIZED
+        FN_GIVEN
 
     ctypedef struct fn_moments:
         double count, mean, mean_lo, m2
@@ -21,7 +23,6 @@ cdef extern from "problem.h" nogil:
         int nan, plus_inf, minus_inf
 
     ctypedef struct fn_statistic:
-        double reported_mean, reported_rstd
         int exponent
 
     ctypedef struct fn_operand:
@@ -33,26 +34,56 @@ cdef extern from "problem.h" nogil:
         fn_operand x, y, weight, bias
         double *mean
         double *rstd
-        double eps
-        int statistic, stream, x_type, y_type
+        double *m2
+        double eps, inverse_n, inverse_elements
+        int statistic, side, stream, x_type, y_type
 
-    ctypedef void (*fn_rows)(const fn_problem *, Py_ssize_t, Py_ssize_t) noexcept nogil
-    ctypedef void (*fn_chunk_moments)(const void *, Py_ssize_t, int, int, fn_moments *) noexcept nogil
-    ctypedef void (*fn_chunk_survey)(const void *, Py_ssize_t, fn_range *) noexcept nogil
-    ctypedef void (*fn_chunk_apply)(
-        const fn_problem *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const fn_statistic *
+    ctypedef struct fn_column_map:
+        int unusual
+
+    ctypedef void (*fn_rows_kernel)(const fn_problem *, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*fn_piece_moments)(const fn_problem *, Py_ssize_t, Py_ssize_t, int, fn_moments *) noexcept nogil
+    ctypedef void (*fn_piece_survey)(const fn_problem *, Py_ssize_t, Py_ssize_t, fn_range *) noexcept nogil
+    ctypedef void (*fn_piece_apply)(
+        const fn_problem *, Py_ssize_t, Py_ssize_t, const fn_statistic *
+    ) noexcept nogil
+
+    ctypedef void (*fn_columns_kernel)(
+        const fn_problem *, Py_ssize_t, Py_ssize_t, Py_ssize_t
+    ) noexcept nogil
+    ctypedef void (*fn_column_moments)(
+        const fn_problem *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double *
+    ) noexcept nogil
+    ctypedef void (*fn_column_finish)(
+        const fn_problem *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double *, const double *, fn_column_map *
+    ) noexcept nogil
+    ctypedef void (*fn_column_apply)(
+        const fn_problem *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const fn_column_map *
     ) noexcept nogil
 
     ctypedef struct fn_kernels:
         int fma
-        fn_rows rows[4][4]
-        fn_chunk_moments chunk_moments[4][2]
-        fn_chunk_survey chunk_survey[4]
-        fn_chunk_apply chunk_apply[4][4]
+        fn_rows_kernel rows[4][4]
+        fn_piece_moments piece_moments[4][2]
+        fn_piece_survey piece_survey[4]
+        fn_piece_apply piece_apply[4][4]
+        fn_columns_kernel columns[4][4]
+        fn_column_moments column_moments[4][2]
+        fn_column_finish column_finish[4][2]
+        fn_column_apply column_apply[4][4]
+
+
+cdef extern from "pieces.h" nogil:
+    Py_ssize_t fn_count_pieces(const fn_problem *p)
+    Py_ssize_t fn_rows(const fn_problem *p)
+    Py_ssize_t fn_columns(const fn_problem *p, Py_ssize_t first, Py_ssize_t last)
+    Py_ssize_t fn_row_parts(const fn_problem *p)
+    Py_ssize_t fn_column_parts(const fn_problem *p)
 
 
 cdef extern from "statistic.h" nogil:
     void fn_merge(fn_moments *a, const fn_moments *b)
+    void fn_merge_part(const fn_problem *p, Py_ssize_t columns, Py_ssize_t index, double *moments, const double *part)
     bint fn_finish(
         const fn_moments *m, double inverse_n, double eps, int statistic, int is_f64, fn_statistic *out
     )
@@ -61,6 +92,8 @@ cdef extern from "statistic.h" nogil:
         const fn_moments *m, double inverse_n, double eps, int statistic, int is_f64, fn_statistic *out
     )
     void fn_range_merge(fn_range *a, const fn_range *b)
+    void fn_given(double mean, double rstd, int is_f64, fn_statistic *out)
+    void fn_report(const fn_problem *p, Py_ssize_t s, const fn_statistic *statistic)
 
 
 cdef extern from "dispatch.h" nogil:

@@ -1,5 +1,15 @@
-from typing import Any
+from typing import Any, Final
 
 from numpy.typing import NDArray
+
+F32: Final[int]
+F64: Final[int]
+F16: Final[int]
+BF16: Final[int]
+CENTERED: Final[int]
+UNCENTERED: Final[int]
+SQUARES: Final[int]
+STANDARDIZED: Final[int]
+GIVEN: Final[int]
 
 def view(array: NDArray[Any], sizes: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[Any]: ...

@@ -1,12 +1,13 @@
 /* Moments of more than a leaf, and of data that the plain pass cannot hold, for storage type X in arithmetic type C.
  *
- * A template, after moments.h. Nothing here is fast but chunk_moments without an exponent: unusual data (NaN, infinite,
- * near the ends of the range) is surveyed and rescaled one element at a time, leaf by leaf, then takes the usual leaf.
+ * A template, after moments.h. Nothing here is fast but stretch_moments without an exponent: unusual data (NaN,
+ * infinite, near the ends of the range) is surveyed and rescaled one element at a time, leaf by leaf, then takes the
+ * usual leaf.
  */
 
 /* scratch = x * 2^-exponent: exact, save what becomes subnormal beside the largest. Two factors, because 2^-exponent
  * itself may be out of range. */
-static void IN_X(scale)(const TYPE(X) * x, ptrdiff_t n, int exponent, TYPE(C) * scratch)
+FN_COLD static void IN_X(scale)(const TYPE(X) * x, ptrdiff_t n, int exponent, TYPE(C) * scratch)
 {
     const TYPE(C) first = (TYPE(C))ldexp(1.0, -(exponent / 2));
     const TYPE(C) second = (TYPE(C))ldexp(1.0, -(exponent - exponent / 2));
@@ -14,59 +15,114 @@ static void IN_X(scale)(const TYPE(X) * x, ptrdiff_t n, int exponent, TYPE(C) * 
         scratch[i] = FROM(C, X)(x[i]) * first * second;
 }
 
-static void IN_X(chunk_moments)(const void *data, ptrdiff_t n, int squares, int exponent, fn_moments *out)
+/* What takes the place of data that is not finite. */
+FN_COLD static void IN_X(blank)(const TYPE(X) * x, ptrdiff_t n, int mode, TYPE(C) * scratch)
 {
-    const TYPE(X) *x = data;
-    TYPE(C) scratch[FN_LEAF];
-    for (ptrdiff_t i = 0; i < n; i += FN_LEAF) {
-        ptrdiff_t length = n - i < FN_LEAF ? n - i : FN_LEAF;
-        double inverse = 1.0 / (double)length;
-        fn_moments leaf;
-        if (exponent != 0) {
-            IN_X(scale)(x + i, length, exponent, scratch);
-            IN_CC(leaf)(scratch, length, squares, inverse, &leaf);
-        } else {
-            IN_X(leaf)(x + i, length, squares, inverse, &leaf);
-        }
-        if (i == 0)
-            *out = leaf;
-        else
-            fn_merge(out, &leaf);
-    }
-}
-
-static void IN_X(row_moments)(const TYPE(X) * x, ptrdiff_t n, int squares, int exponent, fn_moments *out)
-{
-    IN_X(chunk_moments)(x, n < FN_CHUNK ? n : FN_CHUNK, squares, exponent, out);
-    for (ptrdiff_t i = FN_CHUNK; i < n; i += FN_CHUNK) {
-        fn_moments chunk;
-        IN_X(chunk_moments)(x + i, n - i < FN_CHUNK ? n - i : FN_CHUNK, squares, exponent, &chunk);
-        fn_merge(out, &chunk);
-    }
-}
-
-static void IN_X(survey)(const void *data, ptrdiff_t n, fn_range *out)
-{
-    const TYPE(X) *x = data;
-    *out = (fn_range){0};
     for (ptrdiff_t i = 0; i < n; i++) {
-        double value = FROM(f64, X)(x[i]), magnitude = fabs(value);
-        if (isnan(value))
-            out->nan = 1;
-        else if (isinf(value))
-            *(value > 0 ? &out->plus_inf : &out->minus_inf) = 1;
-        else if (magnitude > out->largest)
-            out->largest = magnitude;
+        double value = FROM(f64, X)(x[i]);
+        scratch[i] = (TYPE(C))(mode == FN_ZEROED && isfinite(value) ? copysign(0.0, value) : NAN);
     }
 }
 
-static void IN_X(rescue)(const fn_problem *p, const TYPE(X) * x, ptrdiff_t n, double inverse_n, fn_statistic *out)
+static void IN_X(leaf_of)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length, int squares,
+                          int exponent, fn_moments *out)
 {
+    const double inverse_n = 1.0 / (double)(stretches * length);
+    if (exponent == 0) {
+        IN_X(leaf)(x, stretches, gap, length, squares, inverse_n, out);
+        return;
+    }
+    TYPE(C) scratch[FN_LEAF];
+    for (ptrdiff_t k = 0; k < stretches; k++)
+        IN_X(scale)((const TYPE(X) *)((const char *)x + k * gap), length, exponent, scratch + k * length);
+    IN_CC(leaf)(scratch, stretches, length * (ptrdiff_t)sizeof *scratch, length, squares, inverse_n, out);
+}
+
+/* Of `stretches` stretches, `gap` bytes from one's start to the next: leaf by leaf, merged in that order. */
+static void IN_X(stretch_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length, int squares,
+                                  int exponent, fn_moments *out)
+{
+    const ptrdiff_t per_leaf = fn_leaf_stretches(length);
+    *out = (fn_moments){0};
+    for (ptrdiff_t k = 0; k < stretches; k += per_leaf) {
+        const TYPE(X) *at = (const TYPE(X) *)((const char *)x + k * gap);
+        for (ptrdiff_t i = 0; i < length; i += FN_LEAF) {
+            fn_moments leaf;
+            IN_X(leaf_of)(at + i, stretches - k < per_leaf ? stretches - k : per_leaf, gap,
+                          length - i < FN_LEAF ? length - i : FN_LEAF, squares, exponent, &leaf);
+            if (out->count == 0)
+                *out = leaf;
+            else
+                fn_merge(out, &leaf);
+        }
+    }
+}
+
+static const TYPE(X) * IN_X(locate)(const fn_problem *p, ptrdiff_t s, ptrdiff_t stretch, ptrdiff_t start)
+{
+    const char *data = p->x.data + s / p->keep * p->x.batch + s % p->keep * p->x.keep + stretch * p->x.outer;
+    return (const TYPE(X) *)data + start;
+}
+
+static void IN_X(piece_moments)(const fn_problem *p, ptrdiff_t s, ptrdiff_t index, int exponent, fn_moments *out)
+{
+    const fn_piece piece = fn_get_piece(p, index);
+    IN_X(stretch_moments)(IN_X(locate)(p, s, piece.stretch, piece.start), piece.stretches, p->x.outer, piece.length,
+                          p->statistic == FN_SQUARES, exponent, out);
+}
+
+FN_COLD static void IN_X(piece_survey)(const fn_problem *p, ptrdiff_t s, ptrdiff_t index, fn_range *out)
+{
+    const fn_piece piece = fn_get_piece(p, index);
+    *out = (fn_range){0};
+    for (ptrdiff_t k = 0; k < piece.stretches; k++) {
+        const TYPE(X) *x = IN_X(locate)(p, s, piece.stretch + k, piece.start);
+        for (ptrdiff_t i = 0; i < piece.length; i++)
+            fn_range_add(out, FROM(f64, X)(x[i]));
+    }
+}
+
+static void IN_X(row_moments)(const fn_problem *p, ptrdiff_t s, int exponent, fn_moments *out)
+{
+    const ptrdiff_t n_pieces = fn_count_pieces(p);
+    IN_X(piece_moments)(p, s, 0, exponent, out);
+    for (ptrdiff_t index = 1; index < n_pieces; index++) {
+        fn_moments piece;
+        IN_X(piece_moments)(p, s, index, exponent, &piece);
+        fn_merge(out, &piece);
+    }
+}
+
+FN_COLD static void IN_X(rescue)(const fn_problem *p, ptrdiff_t s, fn_statistic *out)
+{
+    const ptrdiff_t n_pieces = fn_count_pieces(p);
     fn_range range;
     fn_moments moments;
-    IN_X(survey)(x, n, &range);
+    IN_X(piece_survey)(p, s, 0, &range);
+    for (ptrdiff_t index = 1; index < n_pieces; index++) {
+        fn_range piece;
+        IN_X(piece_survey)(p, s, index, &piece);
+        fn_range_merge(&range, &piece);
+    }
     if (!fn_rescue_plan(&range, p->eps, p->statistic, out))
         return;
-    IN_X(row_moments)(x, n, p->statistic == FN_SQUARES, out->exponent, &moments);
-    fn_rescue_finish(&moments, inverse_n, p->eps, p->statistic, IS_F64(C), out);
+    IN_X(row_moments)(p, s, out->exponent, &moments);
+    fn_rescue_finish(&moments, p->inverse_n, p->eps, p->statistic, IS_F64(C), out);
+}
+
+static void IN_X(row_statistic)(const fn_problem *p, ptrdiff_t s, fn_statistic *out)
+{
+    fn_moments moments;
+    if (p->statistic == FN_GIVEN) {
+        fn_given(p->mean[s], p->rstd[s], IS_F64(C), out);
+        return;
+    }
+    if (p->outer == 1 && p->segments * p->run <= FN_LEAF)
+        IN_X(leaf)(IN_X(locate)(p, s, 0, 0), 1, 0, p->segments * p->run, p->statistic == FN_SQUARES,
+                   p->inverse_elements, &moments);
+    else
+        IN_X(row_moments)(p, s, 0, &moments);
+    if (!fn_finish(&moments, p->inverse_n, p->eps, p->statistic, IS_F64(C), out))
+        IN_X(rescue)(p, s, out);
+    fn_report(p, s, out);
 }

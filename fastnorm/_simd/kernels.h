@@ -3,6 +3,7 @@
  * The templates spell names with these macros: C is the arithmetic type, X and Y the storage types of input and result.
  * All functions are static: two tiers in one library must not share an inline function (the linker would pick one).
  */
+#include "pieces.h"
 #include "statistic.h"
 
 #define FN_JOIN2(a, b) a##_##b
@@ -11,6 +12,9 @@
 #define FN_NAME2(a, b) FN_JOIN2(a, b)
 #define FN_NAME3(a, b, c) FN_JOIN3(a, b, c)
 #define FN_NAME4(a, b, c, d) FN_JOIN4(a, b, c, d)
+
+/* Unusual data only: small rather than fast, and not repeated in every caller. */
+#define FN_COLD __attribute__((noinline, cold))
 
 #define TYPE(t) FN_NAME2(fn, t)
 #define VEC FN_NAME2(C, vec)
@@ -84,16 +88,26 @@
         [FN_F64] = {name##_f64_f32_f64, name##_f64_f64_f64, name##_f64_f16_f64, name##_f64_bf16_f64},                  \
     }
 
+/* [x type][1 where the arithmetic is float64] */
+#define FN_SUMS(name)                                                                                                  \
+    {                                                                                                                  \
+        [FN_F32] = {name##_f32_f32, name##_f32_f64},                                                                   \
+        [FN_F64] = {NULL, name##_f64_f64},                                                                             \
+        [FN_F16] = {name##_f16_f32, name##_f16_f64},                                                                   \
+        [FN_BF16] = {name##_bf16_f32, name##_bf16_f64},                                                                \
+    }
+
 const fn_kernels FN_NAME2(fn_kernels, FN_ISA) = {
     .fma = FN_FMA,
     .rows = FN_PAIRS(rows),
-    .chunk_moments = {[FN_F32] = {chunk_moments_f32_f32, chunk_moments_f32_f64},
-                      [FN_F64] = {NULL, chunk_moments_f64_f64},
-                      [FN_F16] = {chunk_moments_f16_f32, chunk_moments_f16_f64},
-                      [FN_BF16] = {chunk_moments_bf16_f32, chunk_moments_bf16_f64}},
-    .chunk_survey = {[FN_F32] = survey_f32_f32,
-                     [FN_F64] = survey_f64_f64,
-                     [FN_F16] = survey_f16_f32,
-                     [FN_BF16] = survey_bf16_f32},
-    .chunk_apply = FN_PAIRS(chunk_apply),
+    .piece_moments = FN_SUMS(piece_moments),
+    .piece_survey = {[FN_F32] = piece_survey_f32_f32,
+                     [FN_F64] = piece_survey_f64_f64,
+                     [FN_F16] = piece_survey_f16_f32,
+                     [FN_BF16] = piece_survey_bf16_f32},
+    .piece_apply = FN_PAIRS(piece_apply),
+    .columns = FN_PAIRS(columns),
+    .column_moments = FN_SUMS(column_moments),
+    .column_finish = FN_SUMS(column_finish),
+    .column_apply = FN_PAIRS(column_apply),
 };

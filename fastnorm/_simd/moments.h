@@ -1,6 +1,8 @@
-/* Moments of contiguous elements of storage type X in arithmetic type C: blocked single-pass Welford.
+/* Moments of contiguous stretches of storage type X in arithmetic type C: blocked single-pass Welford.
  *
- * A template: kernels.h includes it once for each pair of types, with C and X defined.
+ * A template: kernels.h includes it once for each pair of types, with C and X defined. A leaf is one stretch of at most
+ * FN_LEAF elements, or several short ones (planes of 7x7) with `gap` bytes from one's start to the next, each of which
+ * starts at lane 0.
  *
  * A leaf is summed about a shift s, in two vectors of virtual lanes (32 float32, 16 float64): d = x - s; S1 += d; S2 =
  * fma(d, d, S2). Three operations and one load for each vector, no division, and no cancellation to speak of, because s
@@ -14,11 +16,12 @@ static inline VEC IN_X(load_some)(const TYPE(X) * x, ptrdiff_t n, VEC fill)
     return n > 0 ? V(keep)(LOAD_PART(X)(x, n), fill, n) : fill;
 }
 
-static void IN_X(leaf_moments)(const TYPE(X) * x, ptrdiff_t n, double inverse_n, fn_moments *out)
+static void IN_X(leaf_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
+                               double inverse_n, fn_moments *out)
 {
     const VEC zero = V(set1)(0);
     VEC a = zero, b = zero;
-    ptrdiff_t pilot = n < FN_PILOT ? n : FN_PILOT, i = 0;
+    ptrdiff_t pilot = length < FN_PILOT ? length : FN_PILOT, i = 0;
     for (; i + 2 * LANES <= pilot; i += 2 * LANES) {
         a = V(add)(a, LOAD(X)(x + i));
         b = V(add)(b, LOAD(X)(x + i + LANES));
@@ -27,27 +30,31 @@ static void IN_X(leaf_moments)(const TYPE(X) * x, ptrdiff_t n, double inverse_n,
         a = V(add)(a, IN_X(load_some)(x + i, pilot - i, zero));
         b = V(add)(b, IN_X(load_some)(x + i + LANES, pilot - i - LANES, zero));
     }
-    TYPE(C) shift = V(tree)(V(add)(a, b)) * (TYPE(C))(n < FN_PILOT ? inverse_n : 1.0 / FN_PILOT);
+    double inverse_pilot = pilot == FN_PILOT ? 1.0 / FN_PILOT : stretches == 1 ? inverse_n : 1.0 / (double)pilot;
+    TYPE(C) shift = V(tree)(V(add)(a, b)) * (TYPE(C))inverse_pilot;
 
     for (int pass = 0;; pass++) {
         const VEC s = V(set1)(shift);
         VEC sum_a = zero, sum_b = zero, square_a = zero, square_b = zero;
-        for (i = 0; i + 2 * LANES <= n; i += 2 * LANES) {
-            vec_prefetch_ahead(x + i, 2 * LANES * sizeof *x);
-            a = V(sub)(LOAD(X)(x + i), s);
-            b = V(sub)(LOAD(X)(x + i + LANES), s);
-            sum_a = V(add)(sum_a, a);
-            sum_b = V(add)(sum_b, b);
-            square_a = V(fma)(a, a, square_a);
-            square_b = V(fma)(b, b, square_b);
-        }
-        if (i < n) {
-            a = V(sub)(IN_X(load_some)(x + i, n - i, s), s);
-            b = V(sub)(IN_X(load_some)(x + i + LANES, n - i - LANES, s), s);
-            sum_a = V(add)(sum_a, a);
-            sum_b = V(add)(sum_b, b);
-            square_a = V(fma)(a, a, square_a);
-            square_b = V(fma)(b, b, square_b);
+        for (ptrdiff_t k = 0; k < stretches; k++) {
+            const TYPE(X) *at = (const TYPE(X) *)((const char *)x + k * gap);
+            for (i = 0; i + 2 * LANES <= length; i += 2 * LANES) {
+                vec_prefetch_ahead(at + i, 2 * LANES * sizeof *at);
+                a = V(sub)(LOAD(X)(at + i), s);
+                b = V(sub)(LOAD(X)(at + i + LANES), s);
+                sum_a = V(add)(sum_a, a);
+                sum_b = V(add)(sum_b, b);
+                square_a = V(fma)(a, a, square_a);
+                square_b = V(fma)(b, b, square_b);
+            }
+            if (i < length) {
+                a = V(sub)(IN_X(load_some)(at + i, length - i, s), s);
+                b = V(sub)(IN_X(load_some)(at + i + LANES, length - i - LANES, s), s);
+                sum_a = V(add)(sum_a, a);
+                sum_b = V(add)(sum_b, b);
+                square_a = V(fma)(a, a, square_a);
+                square_b = V(fma)(b, b, square_b);
+            }
         }
         double sum = V(tree)(V(add)(sum_a, sum_b)), square = V(tree)(V(add)(square_a, square_b));
         double step = sum * inverse_n, explained = sum * step;
@@ -59,7 +66,7 @@ static void IN_X(leaf_moments)(const TYPE(X) * x, ptrdiff_t n, double inverse_n,
             }
         }
         double m2 = square - explained;
-        out->count = (double)n;
+        out->count = (double)(stretches * length);
         out->mean = fn_two_sum(shift, step, &out->mean_lo);
         out->m2 = m2 < 0 ? 0 : m2; /* this way round a NaN stays */
         return;
@@ -67,41 +74,45 @@ static void IN_X(leaf_moments)(const TYPE(X) * x, ptrdiff_t n, double inverse_n,
 }
 
 /* RMS norm's leaf: the sum of squares, in four vectors of virtual lanes. */
-static void IN_X(leaf_squares)(const TYPE(X) * x, ptrdiff_t n, fn_moments *out)
+static void IN_X(leaf_squares)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length, fn_moments *out)
 {
     const VEC zero = V(set1)(0);
     VEC v0, v1, v2, v3, s0 = zero, s1 = zero, s2 = zero, s3 = zero;
-    ptrdiff_t i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        vec_prefetch_ahead(x + i, 4 * LANES * sizeof *x);
-        v0 = LOAD(X)(x + i);
-        v1 = LOAD(X)(x + i + LANES);
-        v2 = LOAD(X)(x + i + 2 * LANES);
-        v3 = LOAD(X)(x + i + 3 * LANES);
-        s0 = V(fma)(v0, v0, s0);
-        s1 = V(fma)(v1, v1, s1);
-        s2 = V(fma)(v2, v2, s2);
-        s3 = V(fma)(v3, v3, s3);
+    for (ptrdiff_t k = 0; k < stretches; k++) {
+        const TYPE(X) *at = (const TYPE(X) *)((const char *)x + k * gap);
+        ptrdiff_t i = 0;
+        for (; i + 4 * LANES <= length; i += 4 * LANES) {
+            vec_prefetch_ahead(at + i, 4 * LANES * sizeof *at);
+            v0 = LOAD(X)(at + i);
+            v1 = LOAD(X)(at + i + LANES);
+            v2 = LOAD(X)(at + i + 2 * LANES);
+            v3 = LOAD(X)(at + i + 3 * LANES);
+            s0 = V(fma)(v0, v0, s0);
+            s1 = V(fma)(v1, v1, s1);
+            s2 = V(fma)(v2, v2, s2);
+            s3 = V(fma)(v3, v3, s3);
+        }
+        if (i < length) {
+            v0 = IN_X(load_some)(at + i, length - i, zero);
+            v1 = IN_X(load_some)(at + i + LANES, length - i - LANES, zero);
+            v2 = IN_X(load_some)(at + i + 2 * LANES, length - i - 2 * LANES, zero);
+            v3 = IN_X(load_some)(at + i + 3 * LANES, length - i - 3 * LANES, zero);
+            s0 = V(fma)(v0, v0, s0);
+            s1 = V(fma)(v1, v1, s1);
+            s2 = V(fma)(v2, v2, s2);
+            s3 = V(fma)(v3, v3, s3);
+        }
     }
-    if (i < n) {
-        v0 = IN_X(load_some)(x + i, n - i, zero);
-        v1 = IN_X(load_some)(x + i + LANES, n - i - LANES, zero);
-        v2 = IN_X(load_some)(x + i + 2 * LANES, n - i - 2 * LANES, zero);
-        v3 = IN_X(load_some)(x + i + 3 * LANES, n - i - 3 * LANES, zero);
-        s0 = V(fma)(v0, v0, s0);
-        s1 = V(fma)(v1, v1, s1);
-        s2 = V(fma)(v2, v2, s2);
-        s3 = V(fma)(v3, v3, s3);
-    }
-    out->count = (double)n;
+    out->count = (double)(stretches * length);
     out->mean = out->mean_lo = 0;
     out->m2 = V(tree)(V(add)(V(add)(s0, s2), V(add)(s1, s3)));
 }
 
-static inline void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t n, int squares, double inverse_n, fn_moments *out)
+static inline void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length, int squares,
+                              double inverse_n, fn_moments *out)
 {
     if (squares)
-        IN_X(leaf_squares)(x, n, out);
+        IN_X(leaf_squares)(x, stretches, gap, length, out);
     else
-        IN_X(leaf_moments)(x, n, inverse_n, out);
+        IN_X(leaf_moments)(x, stretches, gap, length, inverse_n, out);
 }

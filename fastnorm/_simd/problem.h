@@ -22,7 +22,15 @@ enum {
     FN_PILOT = 64,        /* elements that choose a leaf's shift */
     FN_LEAF = 1024,       /* elements summed in the arithmetic type before one float64 epilogue */
     FN_CHUNK = 64 * 1024, /* elements merged on their own, so that threads can share one long statistic */
+
+    FN_ROW_PILOT = 16, /* the same three where statistics lie side by side: rows instead of elements */
+    FN_ROW_LEAF = 256,
+    FN_ROW_CHUNK = 2048,
+    FN_ROW_GROUP = 8, /* rows summed as a tree */
 };
+
+/* Columns in one tile: their sums stay in the first-level cache, their doubles on a thread's stack. */
+enum { FN_TILE = 512, FN_TILE_ROOM = FN_TILE + 16 };
 
 /* count, mean (an unevaluated sum hi + lo) and sum of squared deviations. For RMS norm the mean is 0: its deviations
  * are the values, and the same merge adds them up. */
@@ -38,45 +46,85 @@ typedef struct {
 
 enum { FN_PLAIN, FN_SCALED, FN_ALL_NAN, FN_ZEROED };
 
-/* How to map one statistic's elements: y = (x * 2^-exponent - mean) * rstd + shift, then weight and bias. The numbers
- * are values of the arithmetic type, held in doubles. FN_ALL_NAN: every result is NaN. FN_ZEROED (RMS norm of infinite
- * data): finite values become 0, infinite ones NaN. */
+/* How to map one statistic's elements: y = (x * 2^-exponent - mean) * rstd - mean_lo * rstd, then weight and bias; of
+ * the scaled data, exact, in float64. FN_ALL_NAN: every result is NaN. FN_ZEROED (RMS norm of infinite data): finite
+ * values become 0, infinite ones NaN. */
 typedef struct {
-    double mean, rstd, shift;
-    double reported_mean, reported_rstd; /* of the unscaled data, for the caller */
+    double mean, mean_lo, rstd;
+    double reported_mean, reported_rstd, reported_m2; /* of the unscaled data, for the caller */
     int mode, exponent;
 } fn_statistic;
+
+/* The same with a weight and a bias that do not vary: y = (x * 2^-exponent - mean) * scale + shift. The numbers are
+ * values of the arithmetic type, held in doubles. */
+typedef struct {
+    double mean, scale, shift;
+    int mode, exponent;
+} fn_map;
+
+/* fn_map for statistics side by side, in the arithmetic type. */
+typedef struct {
+    union {
+        fn_f32 f32[FN_TILE_ROOM]; /* read a vector at a time */
+        fn_f64 f64[FN_TILE_ROOM];
+    } mean, scale, shift;
+    int16_t exponent[FN_TILE];
+    int8_t mode[FN_TILE];
+    int unusual; /* whether any mode is not FN_PLAIN */
+} fn_column_map;
+
+/* How weight and bias meet a stretch or a row of data: one value of each, one for each segment, or one for each
+ * element; or in the map of each column already. */
+enum { FN_ONE, FN_SEGMENTS, FN_ELEMENTS, FN_IN_MAP };
 
 typedef struct {
     char *data;                                  /* NULL: an absent parameter */
     ptrdiff_t batch, outer, keep, segments, run; /* strides in bytes; a parameter's run stride is unused */
 } fn_operand;
 
-enum { FN_CENTERED, FN_UNCENTERED, FN_SQUARES };
+/* FN_CENTERED: layer norm. FN_UNCENTERED: variance about the mean, x not centred. FN_SQUARES: RMS norm.
+ * FN_STANDARDIZED: z-score, where data that is constant within rounding becomes 0. FN_GIVEN: nothing is summed, mean
+ * and rstd come in. */
+enum { FN_CENTERED, FN_UNCENTERED, FN_SQUARES, FN_STANDARDIZED, FN_GIVEN };
 
 typedef struct {
     ptrdiff_t batch, outer, keep, segments, run; /* sizes */
     fn_operand x, y, weight, bias;               /* weight and bias in the arithmetic type */
-    double *mean, *rstd;                         /* [batch * keep] each, or NULL */
+    double *mean, *rstd, *m2;                    /* [batch * keep] each, or NULL; FN_GIVEN: mean and rstd come in */
     double eps;
-    int statistic; /* FN_CENTERED: layer norm; FN_UNCENTERED: variance about the mean, x not centred; FN_SQUARES: RMS */
-    int stream;    /* write past the caches; x and y are not the same memory */
+    double inverse_n, inverse_elements; /* 1 / (elements of a statistic - ddof), and without ddof */
+    int statistic;
+    int side;   /* columns: outer positions that lie side by side in one row */
+    int stream; /* write past the caches; x and y are not the same memory */
     int x_type, y_type;
 } fn_problem;
 
 typedef struct {
     int fma; /* 0: multiply-add rounds twice, so bits differ from the other tiers */
-    /* Statistics first <= s < last, s = batch index * keep + keep index, from x to y. x == y is allowed; any other
-     * overlap is not. outer is 1, and segments * run elements are contiguous in x, y, and (where present, and run
-     * is 1) weight and bias. */
+    /* Statistics first <= s < last, s = batch index * keep + keep index, from x to y (y.data NULL: no more than the
+     * statistics). x == y is allowed; any other overlap is not. segments * run elements are contiguous in x, y, and,
+     * where run is 1, in a weight or bias that varies along segments. */
     void (*rows[FN_TYPES][FN_TYPES])(const fn_problem *p, ptrdiff_t first, ptrdiff_t last);
-    /* The steps of rows on stretches of at most FN_CHUNK elements, for statistics that threads share.
+    /* The steps of rows on one piece of statistic s (pieces.h), for statistics that threads share.
      * [x type][1 where the arithmetic is float64] */
-    void (*chunk_moments[FN_TYPES][2])(const void *x, ptrdiff_t n, int squares, int exponent, fn_moments *out);
-    void (*chunk_survey[FN_TYPES])(const void *x, ptrdiff_t n, fn_range *out);
-    /* Elements start <= i < start + n of statistic s. */
-    void (*chunk_apply[FN_TYPES][FN_TYPES])(const fn_problem *p, ptrdiff_t s, ptrdiff_t start, ptrdiff_t n,
+    void (*piece_moments[FN_TYPES][2])(const fn_problem *p, ptrdiff_t s, ptrdiff_t index, int exponent,
+                                       fn_moments *out);
+    void (*piece_survey[FN_TYPES])(const fn_problem *p, ptrdiff_t s, ptrdiff_t index, fn_range *out);
+    void (*piece_apply[FN_TYPES][FN_TYPES])(const fn_problem *p, ptrdiff_t s, ptrdiff_t index,
                                             const fn_statistic *statistic);
+    /* Statistics that lie side by side: keep indices first <= k < last of one batch index, walking down outer. keep *
+     * segments * run elements are contiguous in x and y, and side times as many where side > 1 (then first is 0, last
+     * is keep). At most FN_TILE columns. */
+    void (*columns[FN_TYPES][FN_TYPES])(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last);
+    /* Its steps, for statistics that threads share: moments of part `index` (of fn_column_parts), in 3 * fn_columns
+     * doubles; the map, from those merged by fn_merge_part, and of the positions left over (or NULL); then rows from <=
+     * r < to. */
+    void (*column_moments[FN_TYPES][2])(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
+                                        ptrdiff_t index, double *out);
+    void (*column_finish[FN_TYPES][2])(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
+                                       const double *moments, const double *rest, fn_column_map *out);
+    void (*column_apply[FN_TYPES][FN_TYPES])(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
+                                             ptrdiff_t from, ptrdiff_t to, const fn_column_map *map);
 } fn_kernels;
 
 #endif

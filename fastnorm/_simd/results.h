@@ -3,16 +3,19 @@
 #define X C
 #include "apply.h"
 #include "rows.h"
+#include "column_apply.h"
 #undef X
 
 #ifndef FN_FROM_F64_ONLY
 #define X f16
 #include "apply.h"
 #include "rows.h"
+#include "column_apply.h"
 #undef X
 #define X bf16
 #include "apply.h"
 #include "rows.h"
+#include "column_apply.h"
 #undef X
 #endif
 
@@ -20,6 +23,7 @@
 #define X f32
 #include "apply.h"
 #include "rows.h"
+#include "column_apply.h"
 #undef X
 #endif
 #undef Y

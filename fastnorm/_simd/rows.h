@@ -1,77 +1,91 @@
-/* The rows kernel: statistics of contiguous elements, and their apply, from X to Y in arithmetic type C.
+/* The rows kernel: statistics of contiguous stretches, and their apply, from X to Y in arithmetic type C.
  *
  * A template, after apply.h.
  */
 
-/* Any statistic's elements, the unusual ones leaf by leaf through scratch. */
-static void IN_XY(apply)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_statistic *s,
-                         const IN_C(parameters) * parameters, ptrdiff_t offset, int stream)
+typedef struct {
+    int how;          /* weight and bias meet the data */
+    int moves, steps; /* whether a parameter differs between statistics or stretches; between stretches */
+    int bound;
+    IN_C(parameters) parameters; /* ELEMENTS only */
+} IN_XY(plan);
+
+static void IN_XY(make_plan)(const fn_problem *p, IN_XY(plan) * plan)
 {
-    if (s->mode == FN_PLAIN) {
-        IN_XY(map)(x, y, n, s, parameters, offset, stream);
-        return;
+    const fn_operand *w = &p->weight, *b = &p->bias;
+    plan->how = !(w->segments || b->segments) ? FN_ONE : p->run > 1 ? FN_SEGMENTS : FN_ELEMENTS;
+    plan->steps = w->outer || b->outer;
+    plan->moves = plan->steps || w->batch || w->keep || b->batch || b->keep;
+    plan->bound = 0;
+}
+
+/* Part of a stretch, each segment with its own map. */
+static void IN_XY(apply_segments)(const fn_problem *p, const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t start,
+                                  ptrdiff_t length, const char *weight, const char *bias, const fn_statistic *statistic)
+{
+    const ptrdiff_t end = start + length;
+    for (ptrdiff_t from = start, to; from < end; from = to) {
+        const ptrdiff_t segment = from / p->run;
+        to = (segment + 1) * p->run < end ? (segment + 1) * p->run : end;
+        const fn_map map = fn_fold(statistic, IN_C(value_at)(weight, segment * p->weight.segments, 1.0),
+                                   IN_C(value_at)(bias, segment * p->bias.segments, -0.0), IS_F64(C));
+        IN_XY(apply)(x + (from - start), y + (from - start), to - from, &map, NULL, 0, p->stream);
     }
-    const fn_statistic identity = {.rstd = 1, .shift = -0.0};
-    TYPE(C) scratch[FN_LEAF];
-    for (ptrdiff_t i = 0; i < n; i += FN_LEAF) {
-        ptrdiff_t length = n - i < FN_LEAF ? n - i : FN_LEAF;
-        if (s->mode == FN_SCALED) {
-            IN_X(scale)(x + i, length, s->exponent, scratch);
-        } else {
-            for (ptrdiff_t j = 0; j < length; j++) {
-                double value = FROM(f64, X)(x[i + j]);
-                scratch[j] = (TYPE(C))(s->mode == FN_ZEROED && isfinite(value) ? copysign(0.0, value) : NAN);
+}
+
+/* Part of each of some stretches of statistic s. */
+static void IN_XY(apply_piece)(const fn_problem *p, IN_XY(plan) * plan, ptrdiff_t s, const fn_piece *piece,
+                               const fn_statistic *statistic)
+{
+    const ptrdiff_t batch = s / p->keep, keep = s % p->keep;
+    const char *x = p->x.data + batch * p->x.batch + keep * p->x.keep + piece->stretch * p->x.outer;
+    char *y = p->y.data + batch * p->y.batch + keep * p->y.keep + piece->stretch * p->y.outer;
+    const char *weight = NULL, *bias = NULL;
+    fn_map map = {0};
+    for (ptrdiff_t k = 0; k < piece->stretches; k++, x += p->x.outer, y += p->y.outer) {
+        const TYPE(X) *from = (const TYPE(X) *)x + piece->start;
+        TYPE(Y) *to = (TYPE(Y) *)y + piece->start;
+        if (k == 0 || plan->steps) {
+            weight = IN_C(parameter_at)(&p->weight, batch, piece->stretch + k, keep);
+            bias = IN_C(parameter_at)(&p->bias, batch, piece->stretch + k, keep);
+            if (plan->how == FN_ONE)
+                map = fn_fold(statistic, IN_C(value_at)(weight, 0, 1.0), IN_C(value_at)(bias, 0, -0.0), IS_F64(C));
+            else
+                map = fn_fold(statistic, 1.0, -0.0, IS_F64(C));
+            if (plan->how == FN_ELEMENTS && (plan->moves || !plan->bound)) {
+                IN_C(bind)(weight, p->weight.segments != 0, bias, p->bias.segments != 0, &plan->parameters);
+                plan->bound = 1;
             }
         }
-        IN_CY(map)(scratch, y + i, length, s->mode == FN_SCALED ? s : &identity, parameters, offset + i, 0);
+        if (plan->how == FN_SEGMENTS)
+            IN_XY(apply_segments)(p, from, to, piece->start, piece->length, weight, bias, statistic);
+        else
+            IN_XY(apply)
+        (from, to, piece->length, &map, plan->how == FN_ELEMENTS ? &plan->parameters : NULL, piece->start, p->stream);
     }
 }
 
 static void IN_XY(rows)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
 {
-    const ptrdiff_t n = p->segments * p->run;
-    const double inverse_n = 1.0 / (double)n;
-    const int squares = p->statistic == FN_SQUARES;
-    const int varies = p->weight.batch || p->weight.keep || p->bias.batch || p->bias.keep;
-    ptrdiff_t batch = first / p->keep, keep = first % p->keep;
-    IN_C(parameters) parameters;
-    IN_C(bind)(p, batch, keep, &parameters);
+    const fn_piece whole = {.stretches = p->outer, .length = p->segments * p->run};
+    IN_XY(plan) plan;
+    IN_XY(make_plan)(p, &plan);
     for (ptrdiff_t s = first; s < last; s++) {
-        const TYPE(X) *x = (const TYPE(X) *)(p->x.data + batch * p->x.batch + keep * p->x.keep);
-        TYPE(Y) *y = (TYPE(Y) *)(p->y.data + batch * p->y.batch + keep * p->y.keep);
-        fn_moments moments;
         fn_statistic statistic;
-        if (n <= FN_LEAF)
-            IN_X(leaf)(x, n, squares, inverse_n, &moments);
-        else
-            IN_X(row_moments)(x, n, squares, 0, &moments);
-        if (!fn_finish(&moments, inverse_n, p->eps, p->statistic, IS_F64(C), &statistic))
-            IN_X(rescue)(p, x, n, inverse_n, &statistic);
-        if (p->mean)
-            p->mean[s] = statistic.reported_mean;
-        if (p->rstd)
-            p->rstd[s] = statistic.reported_rstd;
-        if (varies)
-            IN_C(bind)(p, batch, keep, &parameters);
-        if (++keep == p->keep) {
-            keep = 0;
-            batch++;
-        }
-        IN_XY(apply)(x, y, n, &statistic, &parameters, 0, p->stream);
+        IN_X(row_statistic)(p, s, &statistic);
+        if (p->y.data)
+            IN_XY(apply_piece)(p, &plan, s, &whole, &statistic);
     }
     if (p->stream)
         vec_fence();
 }
 
-static void IN_XY(chunk_apply)(const fn_problem *p, ptrdiff_t s, ptrdiff_t start, ptrdiff_t n,
-                               const fn_statistic *statistic)
+static void IN_XY(piece_apply)(const fn_problem *p, ptrdiff_t s, ptrdiff_t index, const fn_statistic *statistic)
 {
-    const ptrdiff_t batch = s / p->keep, keep = s % p->keep;
-    const TYPE(X) *x = (const TYPE(X) *)(p->x.data + batch * p->x.batch + keep * p->x.keep) + start;
-    TYPE(Y) *y = (TYPE(Y) *)(p->y.data + batch * p->y.batch + keep * p->y.keep) + start;
-    IN_C(parameters) parameters;
-    IN_C(bind)(p, batch, keep, &parameters);
-    IN_XY(apply)(x, y, n, statistic, &parameters, start, p->stream);
+    const fn_piece piece = fn_get_piece(p, index);
+    IN_XY(plan) plan;
+    IN_XY(make_plan)(p, &plan);
+    IN_XY(apply_piece)(p, &plan, s, &piece, statistic);
     if (p->stream)
         vec_fence();
 }

@@ -10,7 +10,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "problem.h"
+#include "pieces.h"
 
 /* a + b, and what rounding took from it (Knuth). */
 static inline double fn_two_sum(double a, double b, double *lost)
@@ -32,33 +32,129 @@ static inline void fn_merge(fn_moments *a, const fn_moments *b)
     a->count = count;
 }
 
+/* fn_merge for n statistics side by side. */
+static inline void fn_merge_columns(ptrdiff_t n, double a_count, double *restrict a_mean, double *restrict a_mean_lo,
+                                    double *restrict a_m2, double b_count, const double *restrict b_mean,
+                                    const double *restrict b_mean_lo, const double *restrict b_m2)
+{
+    const double weight = b_count / (a_count + b_count), factor = a_count * weight;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double delta = (b_mean[i] - a_mean[i]) + (b_mean_lo[i] - a_mean_lo[i]);
+        double lost;
+        a_m2[i] = (a_m2[i] + b_m2[i]) + delta * delta * factor;
+        a_mean[i] = fn_two_sum(a_mean[i], delta * weight, &lost);
+        a_mean_lo[i] += lost;
+    }
+}
+
+/* Part `index` of statistics side by side, 3 * columns doubles, into those before it. */
+static inline void fn_merge_part(const fn_problem *p, ptrdiff_t columns, ptrdiff_t index, double *moments,
+                                 const double *part)
+{
+    const ptrdiff_t before = index * FN_ROW_CHUNK, left = fn_rows(p) - before;
+    fn_merge_columns(columns, (double)before, moments, moments + columns, moments + 2 * columns,
+                     (double)(left < FN_ROW_CHUNK ? left : FN_ROW_CHUNK), part, part + columns, part + 2 * columns);
+}
+
 /* The float64 value rounded to the arithmetic type. */
 static inline double fn_round_to(double value, int is_f64) { return is_f64 ? value : (double)(float)value; }
 
-static inline void fn_fill_statistic(const fn_moments *m, double rstd, int statistic, int is_f64, fn_statistic *out)
+static inline void fn_split_mean(double mean, double mean_lo, int is_f64, fn_statistic *out)
 {
-    double mean = fn_round_to(m->mean, is_f64), mean_lo = (m->mean - mean) + m->mean_lo;
-    int centered = statistic == FN_CENTERED;
-    out->rstd = fn_round_to(rstd, is_f64);
-    out->mean = centered ? mean : 0.0;
-    /* -0.0 is the neutral element of addition: it keeps the sign of a zero. */
-    out->shift = centered ? fn_round_to(-(mean_lo * rstd), is_f64) : -0.0;
+    out->mean = fn_round_to(mean, is_f64);
+    out->mean_lo = isfinite(out->mean) ? (mean - out->mean) + mean_lo : 0.0;
+}
+
+static inline int fn_is_centered(int statistic) { return statistic == FN_CENTERED || statistic == FN_STANDARDIZED; }
+
+/* Whether data is constant but for what rounding made of it, by the error bound of a float64 variance (Chan, Golub and
+ * LeVeque 1983, "Algorithms for computing the sample variance"; scikit-learn has the same rule). */
+static inline int fn_is_constant(const fn_moments *m, double variance)
+{
+    double bound = m->count * m->mean * DBL_EPSILON;
+    return variance <= m->count * DBL_EPSILON * variance + bound * bound;
+}
+
+static inline void fn_fill_statistic(const fn_moments *m, double variance, double rstd, int statistic, int is_f64,
+                                     fn_statistic *out)
+{
+    int centered = fn_is_centered(statistic);
+    out->rstd = statistic == FN_STANDARDIZED && fn_is_constant(m, variance) ? 0.0 : rstd;
+    fn_split_mean(centered ? m->mean : 0.0, centered ? m->mean_lo : 0.0, is_f64, out);
     out->reported_mean = m->mean;
-    out->reported_rstd = rstd;
+    out->reported_rstd = out->rstd;
+    out->reported_m2 = m->m2;
     out->mode = FN_PLAIN;
     out->exponent = 0;
 }
+
+/* The variances that need no fn_rescue: nothing overflowed or underflowed on the way there. */
+static inline double fn_low(int is_f64) { return is_f64 ? 0x1p-900 : 0x1p-100; }
+static inline double fn_high(int is_f64) { return is_f64 ? 0x1p1000 : 0x1p126; }
 
 /* 0 where the data needs fn_rescue: something overflowed, underflowed or is not finite. */
 static inline int fn_finish(const fn_moments *m, double inverse_n, double eps, int statistic, int is_f64,
                             fn_statistic *out)
 {
     double variance = m->m2 * inverse_n + eps;
-    double low = is_f64 ? 0x1p-900 : 0x1p-100, high = is_f64 ? 0x1p1000 : 0x1p126;
-    if (!(variance >= low && variance <= high))
+    /* Constant features are common. Here the mean is so large that no deviation's square could have vanished. */
+    int constant = statistic == FN_STANDARDIZED && m->m2 == 0 && fabs(m->mean) >= (is_f64 ? 0x1p-450 : 0x1p-40) &&
+                   isfinite(m->mean);
+    if (!constant && !(variance >= fn_low(is_f64) && variance <= fn_high(is_f64)))
         return 0;
-    fn_fill_statistic(m, 1.0 / sqrt(variance), statistic, is_f64, out);
+    fn_fill_statistic(m, variance, 1.0 / sqrt(variance), statistic, is_f64, out);
     return 1;
+}
+
+/* A statistic that the caller knows, such as a running mean and 1 / sqrt(running variance + eps). */
+static inline void fn_given(double mean, double rstd, int is_f64, fn_statistic *out)
+{
+    *out = (fn_statistic){.rstd = rstd, .mode = FN_PLAIN};
+    fn_split_mean(mean, 0.0, is_f64, out);
+}
+
+/* Weight and bias that do not vary, folded into one multiply-add on the centred value. Where their product leaves the
+ * range of the type, the data is scaled before it, by no more than puts the product back, so that it stays in range
+ * itself. A mean that does not can have no data so near it that a result is finite, but the mean itself. */
+static inline fn_map fn_fold(const fn_statistic *s, double weight, double bias, int is_f64)
+{
+    fn_map map = {.mode = s->mode, .exponent = s->exponent};
+    double low = is_f64 ? DBL_MIN : FLT_MIN, high = is_f64 ? DBL_MAX : FLT_MAX;
+    double mean = s->mean, mean_lo = s->mean_lo, scale = s->rstd * weight, magnitude = fabs(scale);
+    int in_range = magnitude >= low && magnitude <= high;
+    if (!in_range && s->rstd != 0 && weight != 0 && isfinite(s->rstd) && isfinite(weight)) {
+        int rstd_exponent, weight_exponent, top = is_f64 ? DBL_MAX_EXP - 1 : FLT_MAX_EXP - 1;
+        int wanted = magnitude > high ? top : 3 - top;
+        scale = ldexp(frexp(s->rstd, &rstd_exponent) * frexp(weight, &weight_exponent), wanted);
+        int shift = rstd_exponent + weight_exponent - wanted;
+        double scaled_mean = fn_round_to(ldexp(mean, shift), is_f64);
+        if (isfinite(scaled_mean)) {
+            mean = scaled_mean;
+            mean_lo = ldexp(mean_lo, shift);
+            map.exponent -= shift;
+            if (map.mode == FN_PLAIN)
+                map.mode = FN_SCALED;
+        }
+    }
+    map.mean = mean;
+    map.scale = fn_round_to(scale, is_f64);
+    /* An absent bias is -0.0, the neutral element of addition: it keeps the sign of a zero, but not of x * 0. What
+     * rounding took from the mean must not become infinite, against an infinite x * scale. */
+    map.shift = scale == 0                         ? bias + 0.0
+                : mean_lo == 0 || !isfinite(scale) ? bias
+                                                   : fn_round_to(bias - mean_lo * scale, is_f64);
+    return map;
+}
+
+static inline void fn_range_add(fn_range *range, double value)
+{
+    double magnitude = fabs(value);
+    if (isnan(value))
+        range->nan = 1;
+    else if (isinf(value))
+        *(value > 0 ? &range->plus_inf : &range->minus_inf) = 1;
+    else if (magnitude > range->largest)
+        range->largest = magnitude;
 }
 
 static inline void fn_range_merge(fn_range *a, const fn_range *b)
@@ -74,12 +170,12 @@ static inline int fn_rescue_plan(const fn_range *range, double eps, int statisti
 {
     int infinite = range->plus_inf || range->minus_inf, data_exponent = 0, eps_exponent = 0;
     if (range->nan || infinite) {
-        out->mode = statistic == FN_SQUARES && !range->nan ? FN_ZEROED : FN_ALL_NAN;
+        *out = (fn_statistic){.rstd = 1, .mode = statistic == FN_SQUARES && !range->nan ? FN_ZEROED : FN_ALL_NAN};
         out->reported_rstd = out->mode == FN_ZEROED ? 0.0 : NAN;
+        out->reported_m2 = out->mode == FN_ZEROED ? INFINITY : NAN;
         out->reported_mean = range->nan || (range->plus_inf && range->minus_inf) ? NAN
                              : range->plus_inf                                   ? INFINITY
                                                                                  : -INFINITY;
-        out->exponent = 0;
         return 0;
     }
     (void)frexp(range->largest, &data_exponent);
@@ -102,13 +198,30 @@ static inline void fn_rescue_finish(const fn_moments *m, double inverse_n, doubl
     /* Constant data: its deviations (or the zeros themselves) must not become 0 * inf. */
     if (eps > 0 && (statistic == FN_CENTERED || m->mean == 0) && rstd > largest)
         rstd = largest;
-    fn_fill_statistic(m, rstd, statistic, is_f64, out);
+    fn_fill_statistic(m, variance, rstd, statistic, is_f64, out);
     /* 0 / 0, but x / 0 where non-zero constant data is not centred. */
-    int undefined = m->m2 == 0 && eps == 0 && !(statistic == FN_UNCENTERED && m->mean != 0);
-    out->mode = undefined ? FN_ALL_NAN : FN_SCALED;
+    int undefined = m->m2 == 0 && eps == 0 && out->rstd != 0 && !(statistic == FN_UNCENTERED && m->mean != 0);
+    out->mode = undefined ? FN_ALL_NAN : exponent ? FN_SCALED : FN_PLAIN;
     out->exponent = exponent;
     out->reported_mean = ldexp(out->reported_mean, exponent);
-    out->reported_rstd = m->m2 == 0 ? 1.0 / sqrt(eps) : ldexp(rstd, -exponent);
+    out->reported_m2 = ldexp(out->reported_m2, 2 * exponent);
+    out->reported_rstd = out->rstd == 0 ? 0.0 : m->m2 == 0 ? 1.0 / sqrt(eps) : ldexp(rstd, -exponent);
+    if (out->rstd == 0) { /* every result is 0, whatever is subtracted */
+        out->mean = out->mean_lo = 0;
+        out->mode = FN_PLAIN;
+        out->exponent = 0;
+    }
+}
+
+/* What the caller asked to know. */
+static inline void fn_report(const fn_problem *p, ptrdiff_t s, const fn_statistic *statistic)
+{
+    if (p->mean)
+        p->mean[s] = statistic->reported_mean;
+    if (p->rstd)
+        p->rstd[s] = statistic->reported_rstd;
+    if (p->m2)
+        p->m2[s] = statistic->reported_m2;
 }
 
 #endif

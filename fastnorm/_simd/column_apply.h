@@ -1,0 +1,122 @@
+/* The columns kernel: statistics side by side, and their apply, from X to Y in arithmetic type C.
+ *
+ * A template, after columns.h. As apply.h, with a mean, a scale and a shift for each lane.
+ */
+
+/* Columns c to c + n, less than one vector. The map has room for whole ones; parameters may not. */
+static __attribute__((noinline)) void IN_XY(map_columns_part)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t c, ptrdiff_t n,
+                                                              const fn_column_map *map,
+                                                              const IN_C(row_parameters) * row, int how)
+{
+    VEC value = V(sub)(LOAD_PART(X)(x + c, n), LOAD(C)(map->mean.C + c));
+    value = V(fma)(value, LOAD(C)(map->scale.C + c), LOAD(C)(map->shift.C + c));
+    if (how == FN_ONE)
+        value = V(fma)(value, row->one_weight, row->one_bias);
+    else if (how == FN_ELEMENTS)
+        value = V(fma)(value, LOAD_PART(C)(row->weight + c * row->weight_step, n),
+                       LOAD_PART(C)(row->bias + c * row->bias_step, n));
+    STORE_PART(Y)(y + c, value, n);
+}
+
+/* n columns of one row, and a call for the lines of the next one. */
+static inline __attribute__((always_inline)) void IN_XY(map_columns)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n,
+                                                                     const fn_column_map *map,
+                                                                     const IN_C(row_parameters) * row, ptrdiff_t next_x,
+                                                                     ptrdiff_t next_y, const int how, const int stream)
+{
+    const TYPE(C) *mean = map->mean.C, *scale = map->scale.C, *shift = map->shift.C;
+    ptrdiff_t c = 0;
+    if (stream) {
+        const ptrdiff_t misaligned = (ptrdiff_t)((uintptr_t)y % (LANES * sizeof *y) / sizeof *y);
+        c = misaligned == 0 ? 0 : LANES - misaligned < n ? LANES - misaligned : n;
+        if (c > 0)
+            IN_XY(map_columns_part)(x, y, 0, c, map, row, how);
+    }
+    for (; c + LANES <= n; c += LANES) {
+        vec_prefetch(x + c, next_x, LANES * sizeof *x);
+        VEC value = V(fma)(V(sub)(LOAD(X)(x + c), LOAD(C)(mean + c)), LOAD(C)(scale + c), LOAD(C)(shift + c));
+        if (how == FN_ONE)
+            value = V(fma)(value, row->one_weight, row->one_bias);
+        else if (how == FN_ELEMENTS)
+            value = V(fma)(value, LOAD(C)(row->weight + c * row->weight_step), LOAD(C)(row->bias + c * row->bias_step));
+        if (stream) {
+            STREAM(Y)(y + c, value);
+        } else {
+            vec_prefetch(y + c, next_y, LANES * sizeof *y); /* a store waits for its line, too */
+            STORE(Y)(y + c, value);
+        }
+    }
+    if (c < n)
+        IN_XY(map_columns_part)(x, y, c, n - c, map, row, how);
+}
+
+/* Rows from <= r < to: of `side` outer positions each, or of one where parameters differ from row to row; beyond the
+ * last row of `side` positions, of those left over. */
+static inline __attribute__((always_inline)) void IN_XY(map_rows)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first,
+                                                                  ptrdiff_t last, ptrdiff_t from, ptrdiff_t to,
+                                                                  const fn_column_map *map, const int how,
+                                                                  const int stream)
+{
+    const ptrdiff_t columns = fn_columns(p, first, last), width = columns / p->side, rows = fn_rows(p);
+    const fn_operand *w = &p->weight, *b = &p->bias;
+    const ptrdiff_t next = how == FN_IN_MAP ? p->side : 1;
+    const ptrdiff_t next_x = next * p->x.outer, next_y = next * p->y.outer;
+    IN_C(parameters) bound;
+    for (ptrdiff_t r = from; r < to; r++) {
+        const ptrdiff_t outer = r < rows ? r * p->side : rows * (p->side - 1) + r, positions = r < rows ? p->side : 1;
+        const ptrdiff_t step = how == FN_IN_MAP ? positions : 1, length = how == FN_IN_MAP ? positions * width : width;
+        for (ptrdiff_t o = outer; o < outer + positions; o += step) {
+            const TYPE(X) *x = (const TYPE(X) *)(IN_X(column_at)(p, batch, first) + o * p->x.outer);
+            TYPE(Y) *y = (TYPE(Y) *)(p->y.data + batch * p->y.batch + first * p->y.keep + o * p->y.outer);
+            const char *weight = IN_C(parameter_at)(w, batch, o, first), *bias = IN_C(parameter_at)(b, batch, o, first);
+            IN_C(row_parameters) row = {0};
+            if (how == FN_ONE) {
+                row.one_weight = V(set1)((TYPE(C))IN_C(value_at)(weight, 0, 1.0));
+                row.one_bias = V(set1)((TYPE(C))IN_C(value_at)(bias, 0, -0.0));
+            } else if (how == FN_ELEMENTS) {
+                IN_C(bind)(weight, w->keep || w->segments, bias, b->keep || b->segments, &bound);
+                row.weight = bound.weight;
+                row.bias = bound.bias;
+                row.weight_step = bound.weight_step;
+                row.bias_step = bound.bias_step;
+            }
+            if (map->unusual) {
+                TYPE(C) scratch[FN_TILE];
+                IN_X(prepare_row)(x, length, map, scratch);
+                for (ptrdiff_t c = 0; c < length; c += LANES - 1) /* in parts: not worth a fast loop of its own */
+                    IN_CY(map_columns_part)
+                (scratch, y, c, length - c < LANES - 1 ? length - c : LANES - 1, map, &row, how);
+            } else {
+                IN_XY(map_columns)(x, y, length, map, &row, next_x, next_y, how, stream);
+            }
+        }
+    }
+}
+
+static void IN_XY(column_apply)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last, ptrdiff_t from,
+                                ptrdiff_t to, const fn_column_map *map)
+{
+    const fn_operand *w = &p->weight, *b = &p->bias;
+    const int along = w->keep || w->segments || b->keep || b->segments;
+    if (!(w->outer || b->outer) && p->stream)
+        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 1);
+    else if (!(w->outer || b->outer))
+        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 0);
+    else if (along)
+        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_ELEMENTS, p->stream);
+    else if (p->stream)
+        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_ONE, 1);
+    else
+        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_ONE, 0);
+    if (p->stream)
+        vec_fence();
+}
+
+static void IN_XY(columns)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last)
+{
+    double room[2 * 3 * FN_TILE];
+    fn_column_map map;
+    IN_X(column_all)(p, batch, first, last, room, &map);
+    if (p->y.data)
+        IN_XY(column_apply)(p, batch, first, last, 0, fn_rows(p) + p->outer % p->side, &map);
+}

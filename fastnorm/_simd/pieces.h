@@ -1,0 +1,57 @@
+/* How one statistic's data is cut: into leaves, and into pieces that threads can share.
+ *
+ * The data is `outer` stretches of segments * run contiguous elements. A piece is FN_CHUNK elements of a long stretch,
+ * or as many short stretches as come to about that. The cut depends on the statistic's own sizes only, because the
+ * merge follows it and decides bits.
+ */
+#ifndef FASTNORM_PIECES_H
+#define FASTNORM_PIECES_H
+
+#include "problem.h"
+
+typedef struct {
+    ptrdiff_t stretch, stretches; /* the first, and how many */
+    ptrdiff_t start, length;      /* the part of each: all of it where there are several */
+} fn_piece;
+
+/* How many stretches of this length one leaf sums. */
+static inline ptrdiff_t fn_leaf_stretches(ptrdiff_t length) { return length < FN_LEAF ? FN_LEAF / length : 1; }
+
+static inline ptrdiff_t fn_piece_stretches(ptrdiff_t length)
+{
+    ptrdiff_t leaf = fn_leaf_stretches(length);
+    return length < FN_CHUNK ? FN_CHUNK / (leaf * length) * leaf : 1;
+}
+
+static inline ptrdiff_t fn_pieces_of_stretch(ptrdiff_t length) { return (length + FN_CHUNK - 1) / FN_CHUNK; }
+
+static inline ptrdiff_t fn_count_pieces(const fn_problem *p)
+{
+    ptrdiff_t length = p->segments * p->run, stretches = fn_piece_stretches(length);
+    return (p->outer + stretches - 1) / stretches * fn_pieces_of_stretch(length);
+}
+
+static inline fn_piece fn_get_piece(const fn_problem *p, ptrdiff_t index)
+{
+    ptrdiff_t length = p->segments * p->run, stretches = fn_piece_stretches(length);
+    ptrdiff_t parts = fn_pieces_of_stretch(length), start = index % parts * FN_CHUNK;
+    fn_piece piece = {.stretch = index / parts * stretches, .start = start};
+    piece.stretches = p->outer - piece.stretch < stretches ? p->outer - piece.stretch : stretches;
+    piece.length = length - start < FN_CHUNK ? length - start : FN_CHUNK;
+    return piece;
+}
+
+/* Statistics side by side: rows of side * keep * segments * run elements, and outer positions left over, which are rows
+ * without the side. A part is FN_ROW_CHUNK rows; the last one is what is left over. */
+static inline ptrdiff_t fn_rows(const fn_problem *p) { return p->outer / p->side; }
+
+static inline ptrdiff_t fn_columns(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
+{
+    return p->side * (last - first) * p->segments * p->run;
+}
+
+static inline ptrdiff_t fn_row_parts(const fn_problem *p) { return (fn_rows(p) + FN_ROW_CHUNK - 1) / FN_ROW_CHUNK; }
+
+static inline ptrdiff_t fn_column_parts(const fn_problem *p) { return fn_row_parts(p) + (p->outer % p->side != 0); }
+
+#endif
