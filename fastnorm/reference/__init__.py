@@ -1,0 +1,28 @@
+"""The norms again, as their formulas read, in plain float64 NumPy: what the kernels are checked against.
+
+Same names, parameters and result dtypes as the functions of `fastnorm`, less ``out``; what is refused there is not
+checked here. Nothing here is fast, clever or shared with the kernels, and nothing here should become so.
+"""
+
+from fastnorm.reference.channels import (
+    adaptive_instance_norm,
+    batch_norm,
+    conditional_instance_norm,
+    group_norm,
+    instance_norm,
+)
+from fastnorm.reference.features import Moments, moments, standardize
+from fastnorm.reference.norms import layer_norm, rms_norm
+
+__all__ = [
+    "Moments",
+    "adaptive_instance_norm",
+    "batch_norm",
+    "conditional_instance_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "moments",
+    "rms_norm",
+    "standardize",
+]
