@@ -11,15 +11,26 @@ except ModuleNotFoundError as _error:
     ) from _error
 from fastnorm import reference
 from fastnorm._threads import get_num_threads, set_num_threads, threads
+from fastnorm.channels import batch_norm, group_norm, instance_norm
+from fastnorm.features import Moments, moments, standardize
 from fastnorm.norms import layer_norm, rms_norm
+from fastnorm.styles import adaptive_instance_norm, conditional_instance_norm
 
 __all__ = [
+    "Moments",
     "__version__",
+    "adaptive_instance_norm",
+    "batch_norm",
+    "conditional_instance_norm",
     "get_num_threads",
+    "group_norm",
+    "instance_norm",
     "layer_norm",
+    "moments",
     "reference",
     "rms_norm",
     "set_num_threads",
     "show_config",
+    "standardize",
     "threads",
 ]

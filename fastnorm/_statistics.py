@@ -1,0 +1,55 @@
+"""Float64 arithmetic on statistics: what the norms do with a few numbers for each channel, never with the data.
+
+Without warnings: NaN and infinity come of the data, as they do in the kernels.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnorm._arguments import is_bfloat16
+
+Float64 = NDArray[np.float64]
+
+
+def given(running: tuple[NDArray[Any], NDArray[Any]], eps: float) -> tuple[Float64, Float64]:
+    """The mean and rstd that running arrays stand for."""
+    mean, var = (one.astype(np.float64) for one in running)
+    with np.errstate(all="ignore"):
+        return mean, 1 / np.sqrt(var + eps)
+
+
+def update(
+    running: tuple[NDArray[Any], NDArray[Any]], mean: Float64, m2: Float64, count: int, ddof: int, momentum: float
+) -> None:
+    """Move running_mean and running_var to a batch's (C,), or to the average of its instances' (N, C)."""
+    with np.errstate(all="ignore"):
+        batch = [mean, m2 / (count - ddof)]
+        if mean.ndim == 2:
+            batch = [one.mean(axis=0) for one in batch]
+        moved = [_moved(old.astype(np.float64), new, momentum) for old, new in zip(running, batch, strict=True)]
+        for old, values in zip(running, moved, strict=True):
+            old[...] = _rounded(values, old.dtype)
+
+
+def _moved(old: Float64, new: Float64, momentum: float) -> Float64:
+    # What has no share is left out, because 0 * NaN is NaN: an array may come uninitialised to its first batch.
+    if momentum == 1:
+        return new
+    return old if momentum == 0 else (1 - momentum) * old + momentum * new
+
+
+def deviation(m2: Float64, count: int, eps: float) -> Float64:
+    """sqrt(population variance + eps)."""
+    with np.errstate(all="ignore"):
+        return np.sqrt(m2 / (count or np.nan) + eps)
+
+
+def _rounded(values: Float64, dtype: np.dtype[Any]) -> Float64:
+    """Values that a cast to dtype rounds once: ml_dtypes casts to bfloat16 by way of float32."""
+    if not is_bfloat16(dtype):
+        return values
+    _, exponent = np.frexp(values)
+    unit: Float64 = np.ldexp(1.0, np.maximum(exponent, -125) - 8)
+    return np.rint(values / unit) * unit
