@@ -33,7 +33,7 @@ def speed(bench: dict[str, Any]) -> str:
         for name in names:
             if name in times:
                 columns[name].append(times[name] / own)
-            cells.append(f"{times[name] / own:.2f}" if name in times else "")
+            cells.append(f"{times[name] / own:.2f}" if name in times else "wrong" * (name in row["wrong"]))
         # "axis=1" alone is worth a reader's while; what the id repeats is not.
         label = row["id"].replace("-alloc", "").replace("-float32", "").replace("-", " ")
         time = f"{own * 1e6:.2f} µs" if own < 1e-3 else f"{own * 1e3:.2f} ms"
@@ -42,7 +42,7 @@ def speed(bench: dict[str, Any]) -> str:
             + " | ".join(cells)
             + " |"
         )
-    means = [f"{geometric_mean(column):.2f}" for column in columns.values()]
+    means = [f"{geometric_mean(column):.2f}" if column else "" for column in columns.values()]
     lines.append("| geometric mean | | | | " + " | ".join(means) + " |")
     versions = ", ".join(f"{name} {version}" for name, version in bench["versions"].items())
     machine = bench["machine"]

@@ -39,7 +39,7 @@ def _check() -> int:
     status = 0
     for case, error in run.check(cases.CASES):
         verdict = "ok" if error <= 1 else "FAILED"
-        print(f"{case.id:46} {error:8.3g} of the tolerance  {verdict}", flush=True)
+        print(f"{case.id:60} {error:8.3g} of the tolerance  {verdict}", flush=True)
         status |= error > 1
     return status
 
@@ -100,9 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--seconds",
         type=float,
-        default=0.3,
+        default=0.2,
         metavar="S",
-        help="time for each row, at least five rounds (default: %(default)s)",
+        help="time for each row, at least five rounds of all but slow peers (default: %(default)s)",
     )
     bench.add_argument("--json", type=_file, metavar="FILE", help="write all measurements to FILE")
     bench.add_argument("--plot", type=_file, metavar="FILE", help="draw the ratios to FILE")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import subprocess
 import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -45,7 +48,7 @@ def test_case_ids_are_unique():
 def test_case_describes_itself():
     case = Case("layer_norm", (2, 3, 4, 4), options={"axis": 1})
     assert case.id == "layer_norm-2x3x4x4-float32-alloc-axis=1"
-    assert case.parameter_shape == (3,)
+    assert case.parameter_shape("bias") == (3,)
     assert case.settings["eps"] == 1e-5
     assert case.bytes_moved == 4 * (2 * 96 + 2 * 3)
 
@@ -170,6 +173,22 @@ def test_bench_writes_json(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("tiny")
+def test_readme_table_names_what_is_missing_and_what_is_wrong(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "bench.json"
+    arguments = ["--filter", TINY[1].id, "--threads", "1", "--seconds", "0", "--json", str(path)]
+    assert main(["bench", "--peers", "none", *arguments]) == 0
+    document = json.loads(path.read_text())
+    document["versions"] |= {"absent": "1", "other": "1"}
+    document["rows"][0]["wrong"] = ["other"]
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
+    title, _, row, means = importlib.import_module("readme").speed(document).splitlines()[:4]
+    assert title.endswith("| copy | numpy | absent | other |")
+    assert row.startswith("| layer_norm 2x3x4x4 axis=1 | 1 |")
+    assert row.endswith("|  | wrong |")
+    assert means.endswith("|  |  |")
+
+
+@pytest.mark.usefixtures("tiny")
 def test_absent_peer_is_one_line(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "torch", None)
     arguments = ["--filter", TINY[0].id, "--threads", "1", "--seconds", "0"]
@@ -265,6 +284,12 @@ def test_measure_makes_the_least_rounds_and_long_samples():
     assert len(samples.seconds) == timing.MIN_ROUNDS
     assert samples.loops > 100
     assert len(calls) > timing.MIN_ROUNDS * samples.loops
+
+
+def test_slow_contender_leaves_after_two_samples():
+    samples = timing.measure({"slow": lambda: time.sleep(0.06), "quick": lambda: None}, seconds=0.1)
+    assert len(samples["slow"].seconds) == 2
+    assert len(samples["quick"].seconds) >= timing.MIN_ROUNDS
 
 
 def test_cpu_is_named():

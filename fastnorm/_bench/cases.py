@@ -1,7 +1,8 @@
 """The one table of benchmark cases, and how a case makes its inputs and its call.
 
 The shapes are those of real models. Bench, check, tests and ``benchmarks/`` all read `CASES`: a
-new norm adds its rows here, its parameters to `PARAMETERS`, and one entry to each peer.
+new norm adds its rows here, its parameters to `PARAMETERS` (and `KEPT`, if it knows channels), and
+one entry to each peer.
 """
 
 from __future__ import annotations
@@ -23,7 +24,30 @@ from fastnorm import reference
 
 Array = NDArray[Any]
 
-PARAMETERS = {"layer_norm": ("weight", "bias"), "rms_norm": ("weight",)}
+# Which axes of x each array beside it lies along: "axis" are the normalised ones, "x" all; N counts samples, C channels
+# and K, which is no axis of x, styles to choose from.
+PARAMETERS: dict[str, dict[str, str]] = {
+    "layer_norm": {"weight": "axis", "bias": "axis"},
+    "rms_norm": {"weight": "axis"},
+    "batch_norm": {"running_mean": "C", "running_var": "C", "weight": "C", "bias": "C"},
+    "instance_norm": {"weight": "C", "bias": "C"},
+    "conditional_instance_norm": {"labels": "N", "weight": "KC", "bias": "KC"},
+    "adaptive_instance_norm": {"style": "x"},
+    "group_norm": {"weight": "C", "bias": "C"},
+    "standardize": {},
+    "moments": {},
+}
+
+# What has statistics of its own where no `axis` says it. Group norm splits C, too.
+KEPT = {
+    "batch_norm": "C",
+    "instance_norm": "NC",
+    "conditional_instance_norm": "NC",
+    "adaptive_instance_norm": "NC",
+    "group_norm": "N",
+}
+
+STYLES = 32
 
 # Away from zero, so that a kernel which loses the mean is seen; small enough for float16.
 OFFSET = 3.0
@@ -41,7 +65,7 @@ class Inputs:
     ----------
     x : ndarray
     parameters : mapping of str to ndarray
-        Weight, bias, ..., by name.
+        Weight, bias, ..., by name. Running statistics are read or, in training, updated by all contenders.
     out : ndarray or None
         The reused result of an ``out`` case, shared by all contenders.
     """
@@ -80,9 +104,18 @@ class Case:
         return "x".join(map(str, self.shape))
 
     @property
+    def layout_text(self) -> str:
+        """Order of the axes, such as ``NHWC``, where one of them holds channels."""
+        if self.channel_axis is None:
+            return ""
+        axes = ["N", *"DHW"[5 - len(self.shape) :]]
+        return "".join([*axes[: self.channel_axis], "C", *axes[self.channel_axis :]])
+
+    @property
     def options_text(self) -> str:
-        """Options as printed, such as ``axis=1``."""
-        return ",".join(f"{name}={value}" for name, value in self.options.items())
+        """Layout and options as printed, such as ``NCHW,training=True`` or ``axis=(0,2,3)``."""
+        options = (f"{name}={value}" for name, value in self.options.items() if name != "channel_axis")
+        return ",".join(filter(None, [self.layout_text, *options])).replace(" ", "")
 
     @property
     def id(self) -> str:
@@ -90,51 +123,107 @@ class Case:
         parts = (self.function, self.shape_text, self.dtype, self.mode, self.options_text)
         return "-".join(filter(None, parts))
 
-    @property
+    @functools.cached_property
     def settings(self) -> dict[str, Any]:
         """All arguments but the arrays, with the defaults of the function filled in."""
         parameters = inspect.signature(getattr(reference, self.function)).parameters.values()
         defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         return defaults | dict(self.options)
 
-    @property
+    @functools.cached_property
+    def channel_axis(self) -> int | None:
+        """Axis of the channels, non-negative; None for functions that know of none."""
+        axis: int | None = self.settings.get("channel_axis")
+        return None if axis is None else axis % len(self.shape)
+
+    @functools.cached_property
     def axes(self) -> tuple[int, ...]:
-        """Normalised axes, non-negative and in the order of `shape`."""
+        """Normalised axes, non-negative and in the order of `shape`; groups of channels count as all of them."""
+        if self.function in KEPT:
+            kept = self._along(KEPT[self.function])
+            return tuple(a for a in range(len(self.shape)) if a not in kept)
         axis = self.settings["axis"]
         axes = (axis,) if isinstance(axis, int) else axis
         return tuple(sorted(a % len(self.shape) for a in axes))
-
-    @property
-    def parameter_shape(self) -> tuple[int, ...]:
-        """Shape of weight and bias."""
-        return tuple(self.shape[a] for a in self.axes)
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
         """Parameters that this case passes as arrays."""
         return tuple(name for name in PARAMETERS[self.function] if name not in self.options)
 
+    def parameter_axes(self, name: str) -> tuple[int | None, ...]:
+        """Axis of x that each axis of a parameter lies along; None for the styles."""
+        word = PARAMETERS[self.function][name]
+        if word == "x":
+            return tuple(range(len(self.shape)))
+        return self.axes if word == "axis" else self._along(word)
+
+    def parameter_shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a parameter. A style has half of the content's height and width."""
+        lengths = (STYLES if a is None else self.shape[a] for a in self.parameter_axes(name))
+        if name == "style":
+            return tuple(n // 2 if a in self.axes else n for a, n in enumerate(lengths))
+        return tuple(lengths)
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of the result; of `moments`, mean and variance along an axis of their own after x's."""
+        if self.function == "moments":
+            return (*(1 if a in self.axes else n for a, n in enumerate(self.shape)), 2)
+        return self.shape
+
+    @property
+    def result_dtype(self) -> np.dtype[Any]:
+        """Dtype of fastnorm's result."""
+        return numpy_dtype("float64" if self.function == "moments" else self.dtype)
+
     @property
     def bytes_moved(self) -> int:
         """Bytes of the input, the parameters and the result, each counted once."""
-        parameters = len(self.parameter_names) * math.prod(self.parameter_shape)
-        return numpy_dtype(self.dtype).itemsize * (2 * math.prod(self.shape) + parameters)
+        elements = math.prod(self.shape) + sum(math.prod(self.parameter_shape(name)) for name in self.parameter_names)
+        result = math.prod(self.result_shape) * self.result_dtype.itemsize
+        return elements * numpy_dtype(self.dtype).itemsize + result
 
     def make_inputs(self) -> Inputs:
         """Arrays of this case, the same on every machine and in every run."""
         dtype = numpy_dtype(self.dtype)
         rng = np.random.default_rng(zlib.crc32(self.id.encode()))
         block = rng.standard_normal(min(BLOCK, math.prod(self.shape))) + OFFSET
-        parameters = {name: rng.uniform(0.5, 1.5, self.parameter_shape).astype(dtype) for name in self.parameter_names}
+        parameters = {
+            name: rng.integers(STYLES, size=self.parameter_shape(name), dtype=np.int32)
+            if name == "labels"
+            else rng.uniform(0.5, 1.5, self.parameter_shape(name)).astype(dtype)
+            for name in self.parameter_names
+        }
         x = np.resize(block.astype(dtype), self.shape)
         return Inputs(x, parameters, np.empty_like(x) if self.mode == "out" else None)
 
-    def call(self, inputs: Inputs) -> Callable[[], Array]:
+    def call(self, inputs: Inputs) -> Callable[[], Any]:
         """fastnorm's function bound to `inputs`, arrays passed by position as users do."""
         signature = inspect.signature(getattr(reference, self.function))
         bound = signature.bind(inputs.x, **inputs.parameters, **self.options)
         keywords = bound.kwargs if inputs.out is None else bound.kwargs | {"out": inputs.out}
-        return functools.partial(getattr(fastnorm, self.function), *bound.args, **keywords)
+        call = functools.partial(getattr(fastnorm, self.function), *bound.args, **keywords)
+        return (lambda: mean_and_variance(call())) if self.function == "moments" else call
+
+    def as_array(self, result: Any) -> Array:
+        """What a call returned; mean and variance as one array of `result_shape`."""
+        return np.stack(result, axis=-1).reshape(self.result_shape) if isinstance(result, tuple) else result
+
+    def align(self, inputs: Inputs) -> dict[str, Array]:
+        """Parameters as views that broadcast against x; labels and what they choose from are left as they are."""
+        if "labels" in inputs.parameters:
+            return dict(inputs.parameters)
+        return {name: align(p, self.parameter_axes(name), len(self.shape)) for name, p in inputs.parameters.items()}
+
+    def _along(self, letters: str) -> tuple[int | None, ...]:
+        axes = {"N": 0, "C": self.channel_axis, "K": None}
+        return tuple(axes[letter] for letter in letters)
+
+
+def mean_and_variance(moments: Any) -> tuple[Array, Array]:
+    """What other libraries return for `moments`."""
+    return moments.mean, moments.var()
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
@@ -144,14 +233,16 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return dtype
 
 
-def align(parameter: Array, axes: tuple[int, ...], ndim: int) -> Array:
-    """View of a parameter along `axes` that broadcasts against an input of `ndim` axes."""
+def align(parameter: Any, axes: tuple[int | None, ...], ndim: int) -> Any:
+    """View of a parameter (of any library) along `axes` that broadcasts against an input of `ndim` axes."""
     if parameter.ndim == ndim:
         return parameter
-    return np.expand_dims(parameter, tuple(a for a in range(ndim) if a not in axes))
+    lengths = iter(parameter.shape)
+    return parameter.reshape([next(lengths) if a in axes else 1 for a in range(ndim)])
 
 
 def _table() -> tuple[Case, ...]:
+    training, groups, last = {"training": True}, {"num_groups": 32}, {"channel_axis": -1}
     cases = (
         # Transformer activations, from one token to a long batch.
         Case("layer_norm", (1, 768)),
@@ -165,8 +256,6 @@ def _table() -> tuple[Case, ...]:
         # ViT-B/16 at 224 pixels.
         Case("layer_norm", (32, 197, 768), "float16", "out"),
         Case("layer_norm", (32, 197, 768), "bfloat16", "out"),
-        # Channels-first feature maps: ConvNeXt, Restormer.
-        Case("layer_norm", (8, 96, 56, 56), options={"axis": 1}),
         # Llama's hidden size, and query/key heads of 128.
         Case("rms_norm", (1, 4096)),
         Case("rms_norm", (512, 4096)),
@@ -174,6 +263,35 @@ def _table() -> tuple[Case, ...]:
         Case("rms_norm", (4096, 4096), "float16"),
         # One statistic over a whole signal, with no weight to read beside it.
         Case("rms_norm", (1, 10_000_000), mode="out", options={"weight": None}),
+        # Channels-first feature maps: ConvNeXt, Restormer.
+        Case("layer_norm", (8, 96, 56, 56), options={"axis": 1}),
+        Case("layer_norm", (8, 768, 7, 7), options={"axis": 1}),
+        Case("layer_norm", (32, 256, 64, 64), mode="out", options={"axis": 1}),
+        # The first and last stages of a residual network in training, then in use.
+        Case("batch_norm", (32, 64, 56, 56), options=training),
+        Case("batch_norm", (32, 56, 56, 64), options=training | last),
+        Case("batch_norm", (64, 512, 7, 7), options=training),
+        Case("batch_norm", (64, 7, 7, 512), options=training | last),
+        Case("batch_norm", (32, 256, 64, 64), mode="out", options=training),
+        Case("batch_norm", (1, 64, 112, 112)),
+        Case("batch_norm", (32, 256, 14, 14)),
+        Case("batch_norm", (32, 14, 14, 256), options=last),
+        Case("batch_norm", (32, 256, 64, 64), mode="out"),
+        # Style transfer.
+        Case("instance_norm", (8, 64, 64, 64)),
+        Case("instance_norm", (8, 64, 64, 64), options=last),
+        Case("instance_norm", (32, 256, 64, 64), mode="out"),
+        Case("conditional_instance_norm", (16, 64, 64, 64)),
+        Case("adaptive_instance_norm", (4, 256, 64, 64)),
+        # The denoiser of a latent diffusion model.
+        Case("group_norm", (4, 320, 32, 32), options=groups),
+        Case("group_norm", (4, 32, 32, 320), options=groups | last),
+        Case("group_norm", (32, 256, 64, 64), mode="out", options=groups),
+        # Tables of features, and points in space.
+        Case("standardize", (100_000, 32), "float64"),
+        Case("standardize", (100_000, 32)),
+        Case("standardize", (1_000_000, 3)),
+        Case("moments", (8, 96, 56, 56), options={"axis": (0, 2, 3)}),
     )
     if importlib.util.find_spec("ml_dtypes") is None:
         return tuple(case for case in cases if case.dtype != "bfloat16")

@@ -18,9 +18,9 @@ from fastnorm._bench.peers import Peer
 from fastnorm._bench.run import Row
 
 COLUMNS = (
-    ("function", -10),
+    ("function", -25),
     ("shape", -14),
-    ("options", -11),
+    ("options", -18),
     ("dtype", -8),
     ("mode", -5),
     ("thr", 3),

@@ -16,7 +16,7 @@ import numpy as np
 import fastnorm
 from fastnorm._bench import agreement, timing
 from fastnorm._bench.cases import Array, Case, Inputs
-from fastnorm._bench.peers import Peer
+from fastnorm._bench.peers import Peer, as_array
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def bench(cases: Sequence[Case], threads: Sequence[int], peers: Mapping[str, Pee
     for case in cases:
         inputs = case.make_inputs()
         for n in threads:
-            calls, wrong = _prepare_peers(case, inputs, n, peers)
+            calls, wrong = prepare_peers(case, inputs, n, peers)
             calls = {"fastnorm": case.call(inputs), "copy": copy_call(inputs), **calls}
             with fastnorm.threads(n):
                 samples = timing.measure(calls, seconds)
@@ -84,9 +84,10 @@ def _fresh_copy(x: Array) -> Array:
     return out
 
 
-def _prepare_peers(
+def prepare_peers(
     case: Case, inputs: Inputs, threads: int, peers: Mapping[str, Peer]
 ) -> tuple[dict[str, Callable[[], Any]], tuple[str, ...]]:
+    """Calls of the peers that have the operation and agree with the reference, and names of those that do not agree."""
     calls, wrong = {}, []
     for name, peer in peers.items():
         call = peer.prepare(case, inputs, threads)
@@ -94,7 +95,7 @@ def _prepare_peers(
             continue
         if inputs.out is not None:
             inputs.out.fill(np.nan)  # another contender's result must not pass for this one's
-        if agreement.agrees(case, inputs, peer.to_numpy(call())):
+        if agreement.agrees(case, inputs, as_array(peer, case, call())):
             calls[name] = call
         else:
             wrong.append(name)

@@ -3,7 +3,8 @@
 Contenders take turns in rounds, in a new random order each round, so that a slow spell of the
 machine hits all of them. A sample waits until the thread pools of the others have stopped spinning
 (ONNX Runtime's do so for 30 ms after a call), repeats its own call once untimed to bring back its
-pool and its cache lines, and then lasts at least `SAMPLE` seconds.
+pool and its cache lines, and then lasts at least `SAMPLE` seconds. A contender whose own samples
+have filled the time of the row leaves after two: nobody needs a slow one's time to three digits.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def measure(contenders: Mapping[str, Callable[[], Any]], seconds: float, seed: i
     ----------
     contenders : mapping of str to callable
     seconds : float
-        Time for all of them together; `MIN_ROUNDS` rounds are made even if they take longer.
+        Time for all of them together; `MIN_ROUNDS` rounds are made even if they take longer, but a
+        contender that has taken so long alone (and at least `LONG`) leaves after two samples.
     seed : int, optional
         Of the order within the rounds.
 
@@ -77,9 +79,12 @@ def measure(contenders: Mapping[str, Callable[[], Any]], seconds: float, seed: i
     timers = {name: timeit.Timer(call) for name, call in contenders.items()}
     loops = {name: _loops(timer) for name, timer in timers.items()}
     times: dict[str, list[float]] = {name: [] for name in contenders}
+    enough = max(seconds, LONG)
     rounds = 0
     while rounds < MIN_ROUNDS or time.perf_counter() < end:
         for name in order.sample(list(timers), len(timers)):
+            if len(times[name]) > 1 and sum(times[name]) * loops[name] >= enough:
+                continue
             settle()
             if not times[name] or times[name][-1] < LONG:
                 timers[name].timeit(1)
@@ -100,8 +105,9 @@ def settle(interval: float = 5e-4) -> None:
 
 def _loops(timer: timeit.Timer) -> int:
     """Calls that fill a sample. The first one warms up and counts for nothing."""
-    timer.timeit(1)
     loops = 1
+    if timer.timeit(1) >= LONG:
+        return loops
     while (elapsed := timer.timeit(loops)) < SAMPLE:
         loops = math.ceil(loops * min(10.0, 1.2 * SAMPLE / max(elapsed, 1e-9)))
     return loops

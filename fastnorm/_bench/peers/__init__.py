@@ -19,6 +19,7 @@ PEERS = {
     "onnxruntime": ("onnxruntime", "onnx"),
     "openvino": ("openvino",),
     "jax": ("jax",),
+    "sklearn": ("sklearn",),
 }
 
 
@@ -33,6 +34,13 @@ class Peer(Protocol):
 
     def to_numpy(self, result: Any) -> Array:
         """Convert what the call returns, for the agreement check."""
+
+
+def as_array(peer: Peer, case: Case, result: Any) -> Array:
+    """What a peer's call returned: one array, also where the peer returns a pair."""
+    if isinstance(result, tuple):
+        return case.as_array(tuple(map(peer.to_numpy, result)))
+    return peer.to_numpy(result)
 
 
 def load(names: Iterable[str]) -> tuple[dict[str, Peer], list[str]]:
@@ -66,6 +74,20 @@ def affine(y: Any, weight: Any = None, bias: Any = None) -> Any:
 def trailing_order(case: Case) -> tuple[int, ...]:
     """Order of axes that puts the normalised ones last, for peers that know no other place."""
     return (*(a for a in range(len(case.shape)) if a not in case.axes), *case.axes)
+
+
+def channel_order(case: Case) -> tuple[int, ...]:
+    """Order of axes that puts the channels second, for peers that know no other place."""
+    assert case.channel_axis is not None
+    return (0, case.channel_axis, *(a for a in range(1, len(case.shape)) if a != case.channel_axis))
+
+
+def groups(case: Case) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape of x with its channels split into groups, and the axes that the statistics of a group are over."""
+    c, n = case.channel_axis, case.settings["num_groups"]
+    assert c is not None
+    shape = (*case.shape[:c], n, case.shape[c] // n, *case.shape[c + 1 :])
+    return shape, tuple(a for a in range(1, len(shape)) if a != c)
 
 
 def inverse(order: tuple[int, ...]) -> tuple[int, ...]:

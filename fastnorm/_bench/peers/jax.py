@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fastnorm._bench.cases import Array, Case, Inputs, align
-from fastnorm._bench.peers import affine
+from fastnorm._bench.peers import affine, groups
 
 version = jax.__version__
 note = "runs on all cores in every row: its threads are set when the process starts"
@@ -25,10 +25,13 @@ def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Any] | Non
     """Compile the expression; JAX never writes into an array it is given."""
     if case.function not in OPERATIONS:
         return None
-    compiled = jax.jit(functools.partial(OPERATIONS[case.function], axis=case.axes, eps=case.settings["eps"]))
+    compiled = jax.jit(functools.partial(OPERATIONS[case.function], case=case))
     x = jnp.asarray(inputs.x)
-    parameters = {name: jnp.asarray(align(p, case.axes, x.ndim)) for name, p in inputs.parameters.items()}
-    return lambda: compiled(x, **parameters).block_until_ready()
+    parameters = {name: jnp.asarray(p) for name, p in case.align(inputs).items()}
+    wait: Callable[[Any], Any] = jax.block_until_ready
+    if case.settings.get("training"):  # the new running statistics are returned, too
+        return lambda: wait(compiled(x, **parameters))[0]
+    return lambda: wait(compiled(x, **parameters))
 
 
 def to_numpy(result: Any) -> Array:
@@ -36,13 +39,62 @@ def to_numpy(result: Any) -> Array:
     return np.asarray(result)
 
 
-def layer_norm(x: Any, *, axis: tuple[int, ...], eps: float, **parameters: Any) -> Any:
-    return affine(jax.nn.standardize(x, axis=axis, epsilon=eps), **parameters)
+def over_axes(x: Any, case: Case, **parameters: Any) -> Any:
+    return affine(jax.nn.standardize(x, axis=case.axes, epsilon=case.settings["eps"]), **parameters)
 
 
-def rms_norm(x: Any, *, axis: tuple[int, ...], eps: float, **parameters: Any) -> Any:
-    mean_square = jnp.mean(jnp.square(x), axis, keepdims=True)
-    return affine(x * jax.lax.rsqrt(mean_square + eps), **parameters)
+def rms_norm(x: Any, case: Case, **parameters: Any) -> Any:
+    mean_square = jnp.mean(jnp.square(x), case.axes, keepdims=True)
+    return affine(x * jax.lax.rsqrt(mean_square + case.settings["eps"]), **parameters)
 
 
-OPERATIONS: dict[str, Callable[..., Any]] = {"layer_norm": layer_norm, "rms_norm": rms_norm}
+def batch_norm(x: Any, case: Case, running_mean: Any, running_var: Any, **parameters: Any) -> Any:
+    if not case.settings["training"]:
+        return normalize(x, running_mean, running_var, case, **parameters)
+    mean = x.mean(case.axes, keepdims=True)
+    variance = x.var(case.axes, keepdims=True)
+    momentum, n = case.settings["momentum"], x.size // mean.size
+    running_mean += momentum * (mean - running_mean)
+    running_var += momentum * (variance * n / (n - 1) - running_var)
+    return normalize(x, mean, variance, case, **parameters), running_mean, running_var
+
+
+def normalize(x: Any, mean: Any, variance: Any, case: Case, **parameters: Any) -> Any:
+    return affine((x - mean) * jax.lax.rsqrt(variance + case.settings["eps"]), **parameters)
+
+
+def conditional_instance_norm(x: Any, case: Case, labels: Any, weight: Any, bias: Any) -> Any:
+    weight, bias = (align(styles[labels], (0, case.channel_axis), x.ndim) for styles in (weight, bias))
+    return over_axes(x, case, weight=weight, bias=bias)
+
+
+def adaptive_instance_norm(x: Any, case: Case, style: Any) -> Any:
+    std = jnp.sqrt(style.var(case.axes, keepdims=True) + case.settings["eps"])
+    return over_axes(x, case, weight=std, bias=style.mean(case.axes, keepdims=True))
+
+
+def group_norm(x: Any, case: Case, **parameters: Any) -> Any:
+    shape, axes = groups(case)
+    grouped = jax.nn.standardize(x.reshape(shape), axis=axes, epsilon=case.settings["eps"])
+    return affine(grouped.reshape(x.shape), **parameters)
+
+
+def standardize(x: Any, case: Case) -> Any:
+    return (x - x.mean(case.axes, keepdims=True)) / x.std(case.axes, keepdims=True)
+
+
+def moments(x: Any, case: Case) -> Any:
+    return x.mean(case.axes), x.var(case.axes)
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "layer_norm": over_axes,
+    "rms_norm": rms_norm,
+    "batch_norm": batch_norm,
+    "instance_norm": over_axes,
+    "conditional_instance_norm": conditional_instance_norm,
+    "adaptive_instance_norm": adaptive_instance_norm,
+    "group_norm": group_norm,
+    "standardize": standardize,
+    "moments": moments,
+}

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from fastnorm._bench.cases import Array, Case, Inputs, align
-from fastnorm._bench.peers import affine
+from fastnorm._bench.peers import affine, groups
 
 version = np.__version__
 note = ""
 
 
-def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Array] | None:
+def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Any] | None:
     """Bind the expression; NumPy has one thread for it, and no way to reuse the result."""
     if case.function not in OPERATIONS:
         return None
-    x, parameters = inputs.x, inputs.parameters
+    x, parameters = inputs.x, case.align(inputs)
     if case.dtype == "bfloat16":
         parameters = {name: p.astype(np.float32) for name, p in parameters.items()}
-    aligned = {name: align(p, case.axes, x.ndim) for name, p in parameters.items()}
-    operation = functools.partial(OPERATIONS[case.function], axis=case.axes, eps=case.settings["eps"], **aligned)
+    operation = functools.partial(OPERATIONS[case.function], case=case, **parameters)
     if case.dtype == "bfloat16":
         return lambda: operation(x.astype(np.float32)).astype(x.dtype)
     return functools.partial(operation, x)
@@ -37,17 +37,70 @@ def to_numpy(result: Array) -> Array:
     return result
 
 
-def layer_norm(x: Array, *, axis: tuple[int, ...], eps: float, **parameters: Array) -> Array:
-    mean = x.mean(axis, keepdims=True)
-    variance = x.var(axis, keepdims=True)
-    y: Array = affine((x - mean) / np.sqrt(variance + eps), **parameters)
+def over_axes(x: Array, case: Case, **parameters: Array) -> Array:
+    mean = x.mean(case.axes, keepdims=True)
+    variance = x.var(case.axes, keepdims=True)
+    return normalize(x, mean, variance, case, **parameters)
+
+
+def normalize(x: Array, mean: Array, variance: Array, case: Case, **parameters: Array) -> Array:
+    y: Array = affine((x - mean) / np.sqrt(variance + case.settings["eps"]), **parameters)
     return y
 
 
-def rms_norm(x: Array, *, axis: tuple[int, ...], eps: float, **parameters: Array) -> Array:
-    mean_square = np.mean(x * x, axis, keepdims=True)
-    y: Array = affine(x / np.sqrt(mean_square + eps), **parameters)
+def rms_norm(x: Array, case: Case, **parameters: Array) -> Array:
+    mean_square = np.mean(x * x, case.axes, keepdims=True)
+    y: Array = affine(x / np.sqrt(mean_square + case.settings["eps"]), **parameters)
     return y
 
 
-OPERATIONS: dict[str, Callable[..., Array]] = {"layer_norm": layer_norm, "rms_norm": rms_norm}
+def batch_norm(x: Array, case: Case, running_mean: Array, running_var: Array, **parameters: Array) -> Array:
+    if not case.settings["training"]:
+        return normalize(x, running_mean, running_var, case, **parameters)
+    mean = x.mean(case.axes, keepdims=True)
+    variance = x.var(case.axes, keepdims=True)
+    momentum, n = case.settings["momentum"], x.size // mean.size
+    running_mean += momentum * (mean - running_mean)
+    running_var += momentum * (variance * n / (n - 1) - running_var)
+    return normalize(x, mean, variance, case, **parameters)
+
+
+def group_norm(x: Array, case: Case, **parameters: Array) -> Array:
+    shape, axes = groups(case)
+    grouped = x.reshape(shape)
+    mean = grouped.mean(axes, keepdims=True)
+    variance = grouped.var(axes, keepdims=True)
+    y: Array = affine(normalize(grouped, mean, variance, case).reshape(x.shape), **parameters)
+    return y
+
+
+def conditional_instance_norm(x: Array, case: Case, labels: Array, weight: Array, bias: Array) -> Array:
+    weight, bias = (align(styles[labels], (0, case.channel_axis), x.ndim) for styles in (weight, bias))
+    return over_axes(x, case, weight=weight, bias=bias)
+
+
+def adaptive_instance_norm(x: Array, case: Case, style: Array) -> Array:
+    std = np.sqrt(style.var(case.axes, keepdims=True) + case.settings["eps"])
+    return over_axes(x, case, weight=std, bias=style.mean(case.axes, keepdims=True))
+
+
+def standardize(x: Array, case: Case) -> Array:
+    y: Array = (x - x.mean(case.axes, keepdims=True)) / x.std(case.axes, keepdims=True)
+    return y
+
+
+def moments(x: Array, case: Case) -> tuple[Array, Array]:
+    return x.mean(case.axes), x.var(case.axes)
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "layer_norm": over_axes,
+    "rms_norm": rms_norm,
+    "batch_norm": batch_norm,
+    "instance_norm": over_axes,
+    "conditional_instance_norm": conditional_instance_norm,
+    "adaptive_instance_norm": adaptive_instance_norm,
+    "group_norm": group_norm,
+    "standardize": standardize,
+    "moments": moments,
+}

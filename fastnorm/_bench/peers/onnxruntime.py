@@ -1,8 +1,8 @@
 """ONNX Runtime: a model of one node, with the parameters as initializers.
 
-Axes that are not last are transposed there and back, as exported models do. RMS norm is
-``SimplifiedLayerNormalization``, the operator that ONNX Runtime's own optimizer puts in place of
-the standard one.
+Axes that are not last are transposed there and back, as exported models do; channels are second
+in every operator that has some, so NHWC is left out. RMS norm is ``SimplifiedLayerNormalization``,
+the operator that ONNX Runtime's own optimizer puts in place of the standard one.
 """
 
 from __future__ import annotations
@@ -26,15 +26,20 @@ note = ""
 OPERATIONS = {
     "layer_norm": ("LayerNormalization", ("weight", "bias")),
     "rms_norm": ("SimplifiedLayerNormalization", ("weight",)),
+    "batch_norm": ("BatchNormalization", ("weight", "bias", "running_mean", "running_var")),
+    "instance_norm": ("InstanceNormalization", ("weight", "bias")),
+    "group_norm": ("GroupNormalization", ("weight", "bias")),
 }
 
-# Old enough for every ONNX Runtime that has LayerNormalization.
-OPSET, IR_VERSION = 17, 8
+# Operator set and IR version: the oldest in which the operator has parameters for each channel, else old enough for
+# every ONNX Runtime that has LayerNormalization.
+OPSETS = {"group_norm": (21, 10)}
+OPSET = (17, 8)
 
 
 def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Array] | None:
     """Start a session; an ``out`` case binds the result to the reused array."""
-    if case.function not in OPERATIONS:
+    if case.function not in OPERATIONS or case.channel_axis not in (None, 1) or case.settings.get("training"):
         return None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -65,13 +70,19 @@ def to_numpy(result: Array) -> Array:
 def _model(case: Case, inputs: Inputs) -> bytes:
     operator, names = OPERATIONS[case.function]
     # The scale is not optional; an absent parameter is one that changes nothing.
-    neutral = {"weight": np.ones(case.parameter_shape), "bias": np.zeros(case.parameter_shape)}
+    neutral = {name: np.full(case.parameter_shape(name), float(name == "weight")) for name in names}
     parameters = [
         numpy_helper.from_array(inputs.parameters.get(name, neutral[name]).astype(inputs.x.dtype), name)
         for name in names
     ]
-    node = functools.partial(helper.make_node, operator, axis=-len(case.axes), epsilon=case.settings["eps"])
-    order = trailing_order(case)
+    attributes: dict[str, Any] = {"epsilon": case.settings["eps"]}
+    order = tuple(range(len(case.shape)))
+    if case.channel_axis is None:
+        attributes["axis"] = -len(case.axes)
+        order = trailing_order(case)
+    elif case.function == "group_norm":
+        attributes["num_groups"] = case.settings["num_groups"]
+    node: Callable[..., Any] = functools.partial(helper.make_node, operator, **attributes)
     if order == tuple(range(len(order))):
         nodes = [node(["x", *names], ["y"])]
     else:
@@ -88,7 +99,8 @@ def _model(case: Case, inputs: Inputs) -> bytes:
         [helper.make_tensor_value_info("y", element, case.shape)],
         parameters,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    opset, ir_version = OPSETS.get(case.function, OPSET)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
     serialized: bytes = model.SerializeToString()
     return serialized
 

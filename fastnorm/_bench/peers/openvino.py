@@ -1,4 +1,7 @@
-"""OpenVINO: a compiled model of MVN or the RMS expression, which its CPU plugin fuses.
+"""OpenVINO: a compiled model of its operators, or of an expression that its CPU plugin fuses.
+
+MVN takes any axes; the other operators know channels as the second axis only, and running
+statistics as given, so training and their NHWC are left out.
 
 An inference request keeps its output tensor, so that both modes reuse their result.
 """
@@ -6,12 +9,12 @@ An inference request keeps its output tensor, so that both modes reuse their res
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from fastnorm._bench.cases import Array, Case, Inputs, align
+from fastnorm._bench.cases import Array, Case, Inputs
 from fastnorm._bench.peers import affine
 
 # Importing openvino would fork a process that sends usage data over the network. Without this
@@ -38,12 +41,9 @@ def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Array] | N
         return None
     element = TYPES[case.dtype]
     x = ops.parameter(list(case.shape), dtype=element)
-    axes = ops.constant(np.array(case.axes, dtype=np.int64))
-    parameters = {
-        name: ops.constant(_tensor(align(p, case.axes, len(case.shape)), element))
-        for name, p in inputs.parameters.items()
-    }
-    y = affine(OPERATIONS[case.function](x, axes, case.settings["eps"]), **parameters)
+    y = OPERATIONS[case.function](x, case, inputs)
+    if y is None:
+        return None
     compiled = openvino.Core().compile_model(
         openvino.Model([y], [x], case.function),
         "CPU",
@@ -67,16 +67,48 @@ def to_numpy(result: Array) -> Array:
     return result
 
 
-def layer_norm(x: Any, axes: Any, eps: float) -> Any:
-    return ops.mvn(x, axes, normalize_variance=True, eps=eps, eps_mode="INSIDE_SQRT")
+def mvn(x: Any, case: Case, inputs: Inputs) -> Any:
+    y = ops.mvn(x, _axes(case), normalize_variance=True, eps=case.settings["eps"], eps_mode="INSIDE_SQRT")
+    return affine(y, **_constants(case.align(inputs), x))
 
 
-def rms_norm(x: Any, axes: Any, eps: float) -> Any:
-    mean_square = ops.reduce_mean(ops.power(x, _like(x, 2.0)), axes, keep_dims=True)
-    return ops.divide(x, ops.sqrt(ops.add(mean_square, _like(x, eps))))
+def rms_norm(x: Any, case: Case, inputs: Inputs) -> Any:
+    mean_square = ops.reduce_mean(ops.power(x, _like(x, 2.0)), _axes(case), keep_dims=True)
+    y = ops.divide(x, ops.sqrt(ops.add(mean_square, _like(x, case.settings["eps"]))))
+    return affine(y, **_constants(case.align(inputs), x))
 
 
-OPERATIONS: dict[str, Callable[..., Any]] = {"layer_norm": layer_norm, "rms_norm": rms_norm}
+def batch_norm(x: Any, case: Case, inputs: Inputs) -> Any:
+    if case.settings["training"] or case.channel_axis != 1:
+        return None
+    p = _constants(inputs.parameters, x)
+    return ops.batch_norm_inference(
+        x, p["weight"], p["bias"], p["running_mean"], p["running_var"], case.settings["eps"]
+    )
+
+
+def group_norm(x: Any, case: Case, inputs: Inputs) -> Any:
+    if case.channel_axis != 1:
+        return None
+    p = _constants(inputs.parameters, x)
+    return ops.group_normalization(x, p["weight"], p["bias"], case.settings["num_groups"], case.settings["eps"])
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "layer_norm": mvn,
+    "rms_norm": rms_norm,
+    "batch_norm": batch_norm,
+    "instance_norm": mvn,
+    "group_norm": group_norm,
+}
+
+
+def _axes(case: Case) -> Any:
+    return ops.constant(np.array(case.axes, dtype=np.int64))
+
+
+def _constants(parameters: Mapping[str, Array], x: Any) -> dict[str, Any]:
+    return {name: ops.constant(_tensor(p, x.get_element_type())) for name, p in parameters.items()}
 
 
 def _like(x: Any, value: float) -> Any:

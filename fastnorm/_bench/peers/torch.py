@@ -8,51 +8,126 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from fastnorm._bench.cases import Array, Case, Inputs
-from fastnorm._bench.peers import inverse, trailing_order
+from fastnorm._bench.cases import Array, Case, Inputs, align
+from fastnorm._bench.peers import affine, channel_order, inverse, trailing_order
 
 version = torch.__version__
 note = ""
 
-# Each takes (input, normalized_shape, weight, bias, eps) by these names, as far as it has them.
-OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
-    "layer_norm": functional.layer_norm,
-    "rms_norm": functional.rms_norm,
-}
 
+def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Any] | None:
+    """Bind the functional form; normalised axes are permuted to the end, channels to be second, and back.
 
-def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], torch.Tensor] | None:
-    """Bind the functional form; axes that are not last are permuted there and back."""
+    For channels that moves no data: an NHWC array is what torch calls channels-last.
+    """
     if case.function not in OPERATIONS:
         return None
     torch.set_num_threads(threads)
     # Inference tensors stay outside autograd wherever they are used, so the timed call need not
-    # enter inference mode, which would add half of the time of a small norm.
+    # enter inference mode, which would add half of the time of a small norm. But outside it, they
+    # cannot be updated as running statistics are.
     with torch.inference_mode():
         x = _tensor(inputs.x)
-        parameters = {name: _tensor(p) for name, p in inputs.parameters.items()}
-    norm = functools.partial(
-        OPERATIONS[case.function],
-        normalized_shape=case.parameter_shape,
-        eps=case.settings["eps"],
-        **parameters,
-    )
-    order = trailing_order(case)
+        parameters = {name: _tensor(p) for name, p in inputs.parameters.items() if not name.startswith("running")}
+    parameters |= {name: _tensor(p) for name, p in inputs.parameters.items() if name not in parameters}
+    operation = OPERATIONS[case.function](case, **parameters)
+    order = _order(case)
     if order == tuple(range(x.ndim)):
-        return functools.partial(norm, x)
+        return functools.partial(operation, x)
     back = inverse(order)
-    return lambda: norm(x.permute(order)).permute(back)
+    return lambda: operation(x.permute(order)).permute(back)
 
 
 def to_numpy(result: torch.Tensor) -> Array:
     """View the tensor as an array; bfloat16, which torch does not hand to NumPy, as float32."""
     array: Array = (result.float() if result.dtype is torch.bfloat16 else result).numpy()
     return array
+
+
+def layer_norm(case: Case, **parameters: Any) -> Callable[..., Any]:
+    shape, eps = case.parameter_shape("weight"), case.settings["eps"]
+    return functools.partial(functional.layer_norm, normalized_shape=shape, eps=eps, **parameters)
+
+
+def rms_norm(case: Case, **parameters: Any) -> Callable[..., Any]:
+    shape, eps = case.parameter_shape("weight"), case.settings["eps"]
+    return functools.partial(functional.rms_norm, normalized_shape=shape, eps=eps, **parameters)
+
+
+def batch_norm(case: Case, **parameters: Any) -> Callable[..., Any]:
+    settings = {name: case.settings[name] for name in ("training", "momentum", "eps")}
+    return functools.partial(functional.batch_norm, **settings, **parameters)
+
+
+def instance_norm(case: Case, **parameters: Any) -> Callable[..., Any]:
+    return functools.partial(functional.instance_norm, eps=case.settings["eps"], **parameters)
+
+
+def conditional_instance_norm(
+    case: Case, labels: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+) -> Callable[..., Any]:
+    norm, ndim = instance_norm(case), len(case.shape)
+    return lambda x: affine(norm(x), *(align(styles[labels], (0, 1), ndim) for styles in (weight, bias)))
+
+
+def adaptive_instance_norm(case: Case, style: torch.Tensor) -> Callable[..., Any]:
+    axes, eps = case.axes, case.settings["eps"]
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        variance, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+        style_variance, style_mean = torch.var_mean(style, axes, correction=0, keepdim=True)
+        y: torch.Tensor = (x - mean) / (variance + eps).sqrt() * (style_variance + eps).sqrt() + style_mean
+        return y
+
+    return call
+
+
+def group_norm(case: Case, **parameters: Any) -> Callable[..., Any]:
+    settings = {name: case.settings[name] for name in ("num_groups", "eps")}
+    return functools.partial(functional.group_norm, **settings, **parameters)
+
+
+def standardize(case: Case) -> Callable[..., Any]:
+    axes = case.axes
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        std, mean = torch.std_mean(x, axes, correction=0, keepdim=True)
+        return (x - mean) / std
+
+    return call
+
+
+def moments(case: Case) -> Callable[..., Any]:
+    axes = case.axes
+    return lambda x: torch.var_mean(x, axes, correction=0)[::-1]
+
+
+# From a case and its parameters to the function of x.
+OPERATIONS: dict[str, Callable[..., Callable[..., Any]]] = {
+    "layer_norm": layer_norm,
+    "rms_norm": rms_norm,
+    "batch_norm": batch_norm,
+    "instance_norm": instance_norm,
+    "conditional_instance_norm": conditional_instance_norm,
+    "adaptive_instance_norm": adaptive_instance_norm,
+    "group_norm": group_norm,
+    "standardize": standardize,
+    "moments": moments,
+}
+
+
+def _order(case: Case) -> tuple[int, ...]:
+    if case.function in ("layer_norm", "rms_norm"):
+        return trailing_order(case)
+    if case.function in ("adaptive_instance_norm", "standardize", "moments"):  # take any axes
+        return tuple(range(len(case.shape)))
+    return channel_order(case)
 
 
 def _tensor(array: Array) -> torch.Tensor:

@@ -1,0 +1,127 @@
+"""The benchmark's table on tiny shapes of every function: names, inputs, agreement with the reference, peers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fastnorm import reference
+from fastnorm._bench import agreement, peers, run
+from fastnorm._bench.cases import CASES, PARAMETERS, Case
+
+NHWC = {"channel_axis": -1}
+TINY = (
+    Case("layer_norm", (2, 3, 4, 4), options={"axis": 1}),
+    Case("rms_norm", (4, 8)),
+    Case("batch_norm", (2, 3, 4, 4), mode="out"),
+    Case("batch_norm", (2, 4, 4, 3), options=NHWC),
+    Case("batch_norm", (2, 3, 4, 4), options={"training": True}),
+    Case("batch_norm", (2, 4, 4, 3), options={"training": True} | NHWC),
+    Case("batch_norm", (8, 3), options={"training": True}),
+    Case("instance_norm", (2, 3, 4, 4)),
+    Case("instance_norm", (2, 4, 4, 3), options=NHWC),
+    Case("conditional_instance_norm", (5, 3, 4, 4)),
+    Case("conditional_instance_norm", (5, 4, 4, 3), options=NHWC),
+    Case("adaptive_instance_norm", (2, 3, 4, 4)),
+    Case("adaptive_instance_norm", (2, 4, 4, 3), options=NHWC),
+    Case("group_norm", (2, 6, 4, 4), options={"num_groups": 2}),
+    Case("group_norm", (2, 4, 4, 6), options={"num_groups": 2} | NHWC),
+    Case("standardize", (20, 3)),
+    Case("standardize", (20, 3), "float64"),
+    Case("moments", (2, 3, 4, 4), options={"axis": (0, 2, 3)}),
+)
+each = pytest.mark.parametrize("case", TINY, ids=lambda case: case.id)
+
+
+@pytest.mark.parametrize("table", [CASES, TINY], ids=["CASES", "TINY"])
+def test_every_function_has_a_case(table):
+    assert {case.function for case in table} == set(PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "options", "text"),
+    [
+        ("batch_norm", (8, 3), {}, "NC"),
+        ("batch_norm", (8, 3, 5), {"channel_axis": -1}, "NWC"),
+        ("group_norm", (8, 3, 5, 5), {"num_groups": 3}, "NCHW,num_groups=3"),
+        ("batch_norm", (8, 5, 5, 3), {"channel_axis": -1, "training": True}, "NHWC,training=True"),
+        ("instance_norm", (8, 3, 5, 5, 5), {}, "NCDHW"),
+        ("layer_norm", (8, 3, 5, 5), {"axis": 1}, "axis=1"),
+        ("moments", (8, 3, 5, 5), {"axis": (0, 2, 3)}, "axis=(0,2,3)"),
+    ],
+)
+def test_options_name_the_layout(function, shape, options, text):
+    assert Case(function, shape, options=options).options_text == text
+
+
+@pytest.mark.parametrize(
+    ("case", "shapes", "axes"),
+    [
+        (TINY[5], {"running_mean": (3,), "running_var": (3,), "weight": (3,), "bias": (3,)}, (0, 1, 2)),
+        (TINY[8], {"weight": (3,), "bias": (3,)}, (1, 2)),
+        (TINY[10], {"labels": (5,), "weight": (32, 3), "bias": (32, 3)}, (1, 2)),
+        (TINY[11], {"style": (2, 3, 2, 2)}, (2, 3)),
+        (TINY[13], {"weight": (6,), "bias": (6,)}, (1, 2, 3)),
+        (TINY[15], {}, (0,)),
+    ],
+)
+def test_parameters_have_the_shapes_of_their_function(case, shapes, axes):
+    assert {name: p.shape for name, p in case.make_inputs().parameters.items()} == shapes
+    assert case.axes == axes
+
+
+@each
+def test_bytes_moved_are_those_of_the_arrays(case):
+    inputs = case.make_inputs()
+    y = case.as_array(case.call(inputs)())
+    assert case.bytes_moved == inputs.x.nbytes + y.nbytes + sum(p.nbytes for p in inputs.parameters.values())
+
+
+@each
+@pytest.mark.parametrize("slab", [1, 7, agreement.SLAB])
+def test_right_result_passes_and_one_wrong_element_does_not(case, slab, monkeypatch):
+    monkeypatch.setattr(agreement, "SLAB", slab)
+    inputs = case.make_inputs()
+    y = case.as_array(case.call(inputs)())
+    assert agreement.case_error(case, inputs, y) <= 1
+    y.flat[-1] += 1e-4
+    assert agreement.case_error(case, inputs, y) > 1
+
+
+@each
+def test_slabs_cover_a_case_once(case, monkeypatch):
+    monkeypatch.setattr(agreement, "SLAB", 7)
+    seen = np.zeros(case.shape, int)
+    for slab in agreement.slabs(case):
+        seen[slab] += 1
+    assert (seen == 1).all()
+
+
+@each
+def test_numpy_has_every_function_and_agrees(case):
+    (numpy,) = peers.load([])[0].values()
+    inputs = case.make_inputs()
+    for _ in range(2):  # the second call finds what the first one left
+        assert agreement.agrees(case, inputs, peers.as_array(numpy, case, numpy.prepare(case, inputs, 1)()))
+
+
+@each
+@pytest.mark.parametrize("name", peers.PEERS)
+@pytest.mark.filterwarnings("ignore:Numerical issues were encountered")  # scikit-learn, of its float32 results
+def test_peer_agrees_or_lacks_the_function(name, case):
+    for package in peers.PEERS[name]:
+        pytest.importorskip(package)
+    inputs = case.make_inputs()
+    _, wrong = run.prepare_peers(case, inputs, 1, peers.load([name])[0])
+    assert wrong == ()
+
+
+def test_training_updates_running_statistics_and_the_check_does_not():
+    case = TINY[4]
+    inputs = case.make_inputs()
+    before = {name: inputs.parameters[name].copy() for name in ("running_mean", "running_var")}
+    y = reference.batch_norm(inputs.x, training=True, **{k: inputs.parameters[k] for k in ("weight", "bias")})
+    assert agreement.case_error(case, inputs, y) <= 1
+    assert all((inputs.parameters[name] == old).all() for name, old in before.items())
+    case.call(inputs)()
+    assert all((inputs.parameters[name] != old).all() for name, old in before.items())
