@@ -37,6 +37,14 @@ def _every_second(a):
     return big[..., ::2]
 
 
+def _crop(a):
+    """The middle of a larger array, of whose last two axes neither is whole."""
+    cut = (..., *(slice(1, -1) for _ in a.shape[-2:]))
+    big = np.zeros((*a.shape[:-2], *(n + 2 for n in a.shape[-2:])), a.dtype)
+    big[cut] = a
+    return big[cut]
+
+
 def _unaligned(a):
     raw = np.zeros(a.nbytes + 1, np.uint8)[1:]
     view = raw.view(a.dtype).reshape(a.shape)
@@ -55,6 +63,7 @@ SAME_ORDER = {
     "contiguous": lambda a: a.copy(),
     "padded": _padded,
     "every second": _every_second,
+    "crop": _crop,
     "reversed rows": lambda a: a[::-1].copy()[::-1],
     "reversed elements": lambda a: a[..., ::-1].copy()[..., ::-1],
     "unaligned": _unaligned,
@@ -63,6 +72,7 @@ SAME_ORDER = {
 OTHER_ORDER = {
     "Fortran": np.asfortranarray,
     "last axis outermost": lambda a: np.moveaxis(np.moveaxis(a, -1, 0).copy(), 0, -1),
+    "axis 1 innermost": lambda a: a if a.ndim < 2 else np.moveaxis(np.moveaxis(a, 1, -1).copy(), -1, 1),
 }
 LAYOUTS = SAME_ORDER | OTHER_ORDER
 

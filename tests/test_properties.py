@@ -5,16 +5,13 @@ import tracemalloc
 import numpy as np
 import pytest
 from arrays import normal
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import fastnorm
 from fastnorm import reference
 from fastnorm._bench.agreement import error
-
-settings.register_profile("suite", deadline=None, derandomize=True, max_examples=200)
-settings.load_profile("suite")
 
 FLOATS = st.sampled_from([np.float32, np.float64, np.float16])
 

@@ -1,0 +1,328 @@
+"""The numeric contract for statistics of every shape: accurate whatever the mean and the scale, each on its own.
+
+Statistics down the columns of a table, over planes and over groups take other code than rows do. Each form below makes
+such a problem of one table, `values[length, count]` with a statistic for each column, and a table of the result, so
+that one judge in long double serves them all.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from arrays import DTYPES, dtype_of, normal
+
+import fastnorm
+
+FMA = fastnorm.show_config(mode="dicts")["fma"]
+LENGTHS = [17, 64, 768, 1024, 4097, 100_000]
+
+
+def divisor(length):
+    """Channels in a group: how many of the elements of a statistic lie side by side."""
+    return next(n for n in (17, 4, 1) if length % n == 0)
+
+
+def batch(values, **options):
+    return fastnorm.batch_norm(values, training=True, **options)
+
+
+def batch_planes(values, **options):
+    """Two samples where the length is even: a statistic is two stretches."""
+    n = 2 - len(values) % 2
+    x = np.ascontiguousarray(values.reshape(n, -1, values.shape[1]).swapaxes(1, 2))
+    return fastnorm.batch_norm(x, training=True, **options).swapaxes(1, 2).reshape(values.shape)
+
+
+def instance_planes(values, **options):
+    return fastnorm.instance_norm(np.ascontiguousarray(values.T)[None], **options)[0].T
+
+
+def instance_last(values, **options):
+    return fastnorm.instance_norm(values[None], channel_axis=-1, **options)[0]
+
+
+def group_planes(values, **options):
+    length, count = values.shape
+    x = np.ascontiguousarray(values.T).reshape(1, count * divisor(length), -1)
+    return fastnorm.group_norm(x, count, **options).reshape(count, length).T
+
+
+def group_last(values, **options):
+    length, count = values.shape
+    split = (-1, divisor(length), count)
+    x = values.reshape(split).swapaxes(1, 2).reshape(1, -1, count * divisor(length))
+    y = fastnorm.group_norm(x, count, channel_axis=-1, **options)
+    return y.reshape(-1, count, divisor(length)).swapaxes(1, 2).reshape(length, count)
+
+
+def axis_0(values, **options):
+    return fastnorm.layer_norm(values, axis=0, **options)
+
+
+def axis_1(values, **options):
+    """Of NCHW, with a plane of `count` positions."""
+    return fastnorm.layer_norm(values[None, :, :, None], axis=1, **options)[0, :, :, 0]
+
+
+def in_place(values, **options):
+    x = values.copy()
+    return fastnorm.batch_norm(x, training=True, out=x, **options)
+
+
+FORMS = [batch, batch_planes, instance_planes, instance_last, group_planes, group_last, axis_0, axis_1, in_place]
+IN_COLUMNS = [batch, instance_last, group_last, axis_0, axis_1]
+
+
+# Statistics of float64 data are merged in its own type: a rounding more than those of float32.
+BOUND = {"float32": 3, "float64": 4}
+
+
+def longdouble(values, eps):
+    values = values.astype(np.longdouble)
+    values = values - values[:1]  # else the oracle's own mean is off by an ulp of float64's results, at 1e4
+    centered = values - values.mean(axis=0)
+    return centered / np.sqrt((centered**2).mean(axis=0) + np.longdouble(eps))
+
+
+def worst_ulp(y, expected):
+    """Worst error in units in the last place of the largest result of its statistic."""
+    return np.max(np.abs(y - expected) / np.spacing(np.abs(expected).max(axis=0).astype(y.dtype)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("length", "offset"), [(n, o) for n in LENGTHS for o in (0, 1e2, 1e4, 1e6)] + [(1_000_003, 1e6)]
+)
+def test_error_does_not_grow_with_the_mean(length, offset, dtype):
+    values = normal((length, 2 if length > 4097 else 11), dtype, offset=offset)
+    expected = longdouble(values, 1e-5)
+    for form in FORMS:
+        assert worst_ulp(form(values), expected) <= BOUND[dtype], form.__name__
+    assert worst_ulp(fastnorm.standardize(values), longdouble(values, 0)) <= BOUND[dtype]
+
+
+def rows_first_zero(n):
+    """Shifts come from the first rows: black borders of images, padding."""
+    values = normal(n, offset=1e3)
+    values[: max(n // 10, 16)] = 0
+    return values
+
+
+HARD = {
+    "spike": lambda n: np.where(np.arange(n) == 0, 1e5, normal(n)),
+    "late spike": lambda n: np.where(np.arange(n) == n - 1, 1e5, normal(n)),
+    "ramp": lambda n: np.linspace(1e3, 2e3, n),
+    "lognormal": lambda n: np.exp(3 * normal(n)),
+    "zeros, then 1e3": rows_first_zero,
+    "one leaf of zeros, then 1e3": lambda n: np.where(np.arange(n) < 256, 0, normal(n, offset=1e3)),
+    "alternating": lambda n: np.resize([1e4, -1e4], n) + normal(n),
+    "steps between leaves": lambda n: np.arange(n) // 256 * 1e2 + normal(n),
+}
+
+
+@pytest.mark.parametrize("data", HARD)
+@pytest.mark.parametrize("length", [17, 300, 1024, 4097, 100_000])
+def test_hard_data(length, data):
+    """Beside columns that are not hard: whether a column is summed again is its own affair."""
+    values = normal((length, 5))
+    values[:, 1] = values[:, 3] = HARD[data](length)
+    expected = longdouble(values, 1e-5)
+    for form in FORMS:
+        assert worst_ulp(form(values), expected) <= 3, form.__name__
+
+
+@pytest.mark.parametrize("length", [64, 500, 1024, 4097, 100_000])
+def test_errors_that_line_up(length):
+    """Equal values round the same way in every row, so that the errors of a sum line up instead of cancelling."""
+    columns = [np.resize([1.9434123, -1.9434123], length), np.resize([7.3, 7.3 + 1.9434123], length)]
+    values = np.stack(columns, axis=1).astype(np.float32)
+    expected = longdouble(values, 1e-5)
+    for form in FORMS:
+        # Without a fused multiply-add every square is rounded before it is added: a second error that lines up.
+        assert worst_ulp(form(values), expected) <= (6 if FMA else 8), form.__name__
+
+
+SCALES = [("float32", s) for s in (1e30, 3e37, 1e-30, 1e-40)] + [("float64", s) for s in (1e200, 1e307, 1e-200, 1e-310)]
+
+
+@lru_cache(maxsize=1)
+def scaled(length, count, dtype, scale, some):
+    """Values and what they become, all columns scaled or every third."""
+    values = np.clip(normal((length, count), "float64", offset=1), -5, 9)
+    values[:, :: 3 if some else 1] *= scale
+    values = values.astype(dtype)
+    return values, longdouble(values, 0.0 if scale < 1 else 1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "scale"), SCALES)
+@pytest.mark.parametrize("some", [False, True], ids=["all", "some"])
+@pytest.mark.parametrize(("length", "count"), [(5, 40), (768, 7), (3000, 3), (20, 600)])
+def test_any_finite_scale(length, count, some, dtype, scale):
+    """Squares of these overflow or underflow; 1e-40 and 1e-310 are subnormal, and keep the digits they have."""
+    values, expected = scaled(length, count, dtype, scale, some)
+    for form in FORMS:
+        y = form(values, eps=0.0 if scale < 1 else 1e-5)
+        assert np.isfinite(y).all(), form.__name__
+        assert worst_ulp(y, expected) <= BOUND[dtype], form.__name__
+    assert worst_ulp(fastnorm.standardize(values), longdouble(values, 0)) <= BOUND[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bad", [[np.nan], [np.inf], [-np.inf], [np.inf, -np.inf]])
+@pytest.mark.parametrize("shape", [(40, 50), (3000, 7), (5, 700), (2100, 3)])
+def test_nan_and_infinity_stay_in_their_statistic(shape, bad, dtype):
+    """The statistics beside it keep the bits that they have without it."""
+    values = normal(shape, dtype)
+    spoilt = values.copy()
+    spoilt[: len(bad), 1] = bad
+    others = np.arange(shape[1]) != 1
+    for form in [*FORMS, fastnorm.standardize]:
+        y = form(spoilt)
+        assert np.isnan(y[:, 1].astype(np.float32)).all(), form.__name__
+        assert y[:, others].tobytes() == form(values)[:, others].tobytes(), form.__name__
+
+
+@pytest.mark.parametrize("form", IN_COLUMNS)
+@pytest.mark.parametrize("scale", [1e30, 1e-30, 0.0])
+def test_columns_beside_unusual_ones_keep_their_bits(form, scale):
+    for shape in [(300, 33), (9, 700), (5000, 3)]:
+        values = normal(shape, offset=2.0)
+        unusual = values.copy()
+        unusual[:, ::5] *= np.float32(scale)
+        others = np.arange(shape[1]) % 5 != 0
+        # With eps=0 the constant columns are unusual, too.
+        assert form(unusual, eps=0.0)[:, others].tobytes() == form(values, eps=0.0)[:, others].tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("length", [2, 5, 68, 768, 1025, 70_000])
+def test_constants_give_exactly_the_bias(length, dtype):
+    constants = [0.0, 1.1, -1.7, 3.3e4, 0.1]
+    if dtype != "float16":
+        constants += [3.3e7, 1e-30, 3e38]
+    if dtype == "float64":
+        constants += [1.7e308, 1e-300]
+    values = np.repeat(np.array([constants]), length, axis=0).astype(dtype_of(dtype))
+    for form in FORMS:
+        assert not form(values).astype(np.float64).any(), form.__name__
+    weight, bias = normal((2, len(constants)), dtype, seed=2)
+    for form in (batch, batch_planes, instance_planes, instance_last, in_place):
+        y = form(values, weight=weight, bias=bias)
+        assert np.array_equal(y, np.broadcast_to(bias, y.shape)), form.__name__
+    assert not fastnorm.standardize(values).astype(np.float64).any()
+
+
+@pytest.mark.parametrize("form", [batch, batch_planes, instance_planes, instance_last, in_place])
+@pytest.mark.parametrize("scale", [1.0, 1e30, 1e-30])
+def test_unusual_weights(form, scale):
+    """What NumPy gives for weight * t + bias in float64, rounded once, with t as it is for a weight of 1."""
+    weight = np.array([1e30, -1e30, 1e-30, 0.0, -0.0, np.inf, -np.inf, np.nan, 3e38, 1e-44, -2.0], np.float32)
+    values = normal((500, weight.size), offset=1.0)
+    values *= np.float32(scale)
+    for bias in (None, np.full(weight.size, 3, np.float32), np.full(weight.size, -1e30, np.float32)):
+        y = form(values, weight=weight, bias=bias, eps=0.0)
+        wide = weight.astype(np.float64)
+        with np.errstate(all="ignore"):
+            expected = longdouble(values, 0).astype(np.float64) * wide + (0 if bias is None else bias)
+            stored = expected.astype(np.float32)
+            allowed = 2.0**-21 * (4 * np.abs(wide) + (0 if bias is None else np.abs(bias))) + 2.0**-148
+            assert np.array_equal(np.isnan(y), np.isnan(stored))
+            same = (y == stored) | np.isnan(stored) | (np.abs(y - expected) <= allowed)
+        assert same.all(), weight[~same.all(axis=0)]
+
+
+@pytest.mark.parametrize("eps", [1e-5, 1e-30, 1e-100])
+@pytest.mark.parametrize(("dtype", "largest"), [("float32", 3e38), ("float64", 1.7e308)])
+def test_constants_of_any_weight(dtype, largest, eps):
+    """Neither rstd * weight nor the data that is scaled instead may leave the range: 0 * inf."""
+    for value in (largest, -1.5, largest * 1e-20):
+        values = np.full((70, 5), value, dtype)
+        weight = np.array([largest, -largest, 1.0, 1 / largest, 0.0], dtype)
+        for form in (batch, batch_planes, instance_planes, instance_last, in_place):
+            assert (form(values, weight=weight, bias=np.full(5, 2, dtype), eps=eps) == 2).all(), form.__name__
+        assert (fastnorm.layer_norm(values, weight, np.full(5, 2, dtype), eps=eps) == 2).all()
+
+
+def test_zero_eps():
+    """As NumPy's own formula: 0 / 0 is NaN, and no warning comes out of C."""
+    values = np.array([[2.0, 0.0, 1.0], [2.0, 0.0, 3.0]], np.float32)
+    with np.errstate(all="raise"):
+        for form in FORMS:
+            y = form(values, eps=0.0)
+            assert np.isnan(y[:, :2]).all(), form.__name__
+            assert y[:, 2].tolist() == [-1, 1], form.__name__
+
+
+# Evaluation takes the statistics it is given: x, running_mean and running_var for each channel.
+GIVEN = {"(N, C)": ((40, -1), 1), "NCL": ((2, -1, 20), 1), "NLC": ((2, 20, -1), -1), "one sample": ((1, -1), 1)}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", GIVEN)
+def test_running_variances_that_have_no_root(shape, dtype):
+    """0 or negative, infinite or NaN: the result that NumPy gives."""
+    shape, channel_axis = GIVEN[shape]
+    var = np.array([0.0, -0.0, -1e-5, -1.0, np.inf, np.nan, 1e-300, 4.0])
+    mean = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.inf])
+    shape = [var.size if n == -1 else n for n in shape]
+    x = normal(shape, dtype)
+    x[..., :1] = 1.0 if channel_axis == 1 else x[..., :1]
+    spread = [-1 if axis == channel_axis % len(shape) else 1 for axis in range(len(shape))]
+    for eps in (0.0, 1e-5):
+        y = fastnorm.batch_norm(x, mean, var, eps=eps, channel_axis=channel_axis)
+        with np.errstate(all="ignore"):
+            expected = (x.astype(np.float64) - mean.reshape(spread)) * (1 / np.sqrt(var + eps)).reshape(spread)
+            np.testing.assert_allclose(y, expected.astype(dtype), rtol=1e-6 if dtype == "float32" else 1e-15)
+
+
+@pytest.mark.parametrize("shape", GIVEN)
+def test_running_means_with_more_digits_than_x(shape):
+    """float64 running statistics are used as they are, where x lies so near that float32 hardly tells them apart."""
+    shape, channel_axis = GIVEN[shape]
+    shape = [8 if n == -1 else n for n in shape]
+    spread = [-1 if axis == channel_axis % len(shape) else 1 for axis in range(len(shape))]
+    mean = normal(8, "float64", offset=1e4, seed=3)
+    x = (mean.reshape(spread) + normal(shape, "float64", scale=1e-3)).astype(np.float32)
+    var = np.full(8, 1e-6)
+    y = fastnorm.batch_norm(x, mean, var, eps=0.0, channel_axis=channel_axis)
+    expected = (x.astype(np.longdouble) - mean.reshape(spread)) / np.sqrt(np.longdouble(1e-6))
+    assert np.max(np.abs(y - expected) / np.spacing(np.abs(expected).max().astype(np.float32))) <= 3
+
+
+def test_statistics_of_unusual_columns():
+    values = normal((500, 9), offset=2.0)
+    values[:, ::2] *= np.float32(1e30)
+    _, mean, rstd = fastnorm.batch_norm(values, training=True, return_stats=True)
+    wide = values.astype(np.float64)
+    np.testing.assert_allclose(mean, wide.mean(axis=0), rtol=2.0**-20)
+    np.testing.assert_allclose(rstd, 1 / np.sqrt(wide.var(axis=0) + 1e-5), rtol=2.0**-20)
+    found = fastnorm.moments(values, axis=0)
+    np.testing.assert_allclose(found.mean, wide.mean(axis=0), rtol=2.0**-50)
+    np.testing.assert_allclose(found.var(), wide.var(axis=0), rtol=2.0**-48)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 1e30, 1e-30])
+def test_constant_features_beside_others(value, dtype):
+    """They are 0 in the result, and their neighbours keep their bits."""
+    x = normal((3000, 70), dtype, offset=1.0)
+    expected = fastnorm.standardize(x)
+    x[:, 1::3] = value
+    y, mean, rstd = fastnorm.standardize(x, return_stats=True)
+    assert not y[:, 1::3].any()
+    assert not np.signbit(y[:, 1::3]).any()
+    assert np.array_equal(np.delete(y, np.s_[1::3], 1), np.delete(expected, np.s_[1::3], 1))
+    assert not rstd[0, 1::3].any()
+    assert np.array_equal(mean[0, 1::3].astype(dtype), x[0, 1::3])
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_the_sign_of_zero_beside_a_nan(offset):
+    """What a column's neighbours hold, and where a tile begins, shows in no bit: not in that of a zero either."""
+    x = np.full((20, 700), -1.0, np.float32) * np.arange(1, 21, dtype=np.float32)[:, None]
+    x[0] = -0.0
+    expected = fastnorm.layer_norm(x, axis=0, center=False)
+    x[3, 128] = np.nan
+    out = np.zeros(x.size + offset, np.float32)[offset:].reshape(x.shape)
+    y = fastnorm.layer_norm(x, axis=0, center=False, out=out)
+    assert np.delete(y, 128, 1).tobytes() == np.delete(expected, 128, 1).tobytes()

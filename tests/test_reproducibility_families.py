@@ -1,0 +1,279 @@
+"""The same bits for every norm: whatever else is in the batch, where memory begins, how it is strided, who else calls.
+
+The words of a problem follow from x's memory order alone and the order of its sums from the words, so everything that
+lies in the same order must give the same bits: slices, crops, steps back, unaligned and foreign data are judged by
+their dense copy `x.copy(order="K")`. Threads have a file of their own.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from arrays import DTYPES, SAME_ORDER, dtype_of, normal, swapped
+from families import KINDS, make
+
+import fastnorm
+
+# Feature maps in both channel orders, images of three channels, short planes, tables, sequences and volumes.
+SHAPES = {
+    "NCHW": ((3, 8, 12, 9), 1),
+    "NHWC": ((3, 12, 9, 8), -1),
+    "wide NHWC": ((2, 5, 4, 530), -1),
+    "7x7 planes": ((5, 6, 7, 7), 1),
+    "3x3 planes": ((5, 6, 3, 3), 1),
+    "RGB": ((2, 3, 20, 15), 1),
+    "RGB last": ((2, 20, 15, 3), -1),
+    "one channel": ((3, 1, 12, 9), 1),
+    "NC": ((40, 21), 1),
+    "NLC": ((3, 35, 24), -1),
+    "NDHWC": ((2, 3, 4, 5, 12), -1),
+    "NCDHW": ((2, 4, 3, 4, 5), 1),
+}
+AXES = {"layer norm": [0, 1, -1, (0, 1), (0, -1)], "rms norm": [0, -1], "moments": [None, 0, (0, -1)]}
+PER_SAMPLE = ["batch eval", "instance", "instance eval", "conditional", "adaptive", "group"]
+
+
+def layer_norm_of(axis, x):
+    """With parameters along the axes, that do not depend on x's memory."""
+    lengths = [x.shape[one] for one in sorted(one % x.ndim for one in np.atleast_1d(axis))]
+    weight, bias = normal(lengths, offset=1.0, seed=1), normal(lengths, seed=2)
+
+    def call(x, **options):
+        return fastnorm.layer_norm(x, weight, bias, axis=axis, **options)
+
+    return call
+
+
+def rms_norm_of(axis):
+    def call(x, **options):
+        y, rstd = fastnorm.rms_norm(x, axis=axis, **options)
+        return y, rstd, rstd
+
+    return call
+
+
+def moments_of(axis):
+    def call(x, out=None, return_stats=True):
+        found = fastnorm.moments(x, axis=axis)
+        return np.asarray(found.mean), np.asarray(found.mean), np.asarray(found.m2)
+
+    return call
+
+
+def functions(shape, dtype="float32", channel_axis=1, kinds=KINDS):
+    """x, and each family as a function of memory that holds its values."""
+    x = make("standardize", shape, dtype).x
+    calls = {}
+    for kind in kinds:
+        if kind != "batch" or x.size > shape[channel_axis]:
+            calls[kind] = make(kind, shape, dtype, channel_axis=channel_axis, names=("weight", "bias")).call
+    calls["instance, no parameters"] = make("instance", shape, dtype, channel_axis=channel_axis).call
+    for axis in AXES["layer norm"]:
+        calls[f"layer norm, axis {axis}"] = layer_norm_of(axis, x)
+    calls |= {f"rms norm, axis {axis}": rms_norm_of(axis) for axis in AXES["rms norm"]}
+    calls |= {f"moments, axis {axis}": moments_of(axis) for axis in AXES["moments"]}
+    return x, calls
+
+
+def bits(call, x, **options):
+    """The result and the statistics, without and with which the result must be the same."""
+    y, mean, rstd = call(x, return_stats=True, **options)
+    return y.tobytes() + mean.tobytes() + rstd.tobytes()
+
+
+def in_order(values, order):
+    """The same values, with their axes in this order in memory."""
+    return values.transpose(order).copy().transpose(np.argsort(order))
+
+
+def orders(rank):
+    """C, Fortran, channels last or second, and samples innermost."""
+    axes = list(range(rank))
+    return {tuple(axes), tuple(axes[::-1]), (0, *axes[2:], 1), (0, rank - 1, *axes[1:-1]), (*axes[1:], 0)}
+
+
+def crop(values):
+    """With a margin along all axes in memory but the first two."""
+    cut = tuple(slice(1, -1) if axis > 1 else slice(None) for axis in range(values.ndim))
+    big = np.zeros([n + 2 if axis > 1 else n for axis, n in enumerate(values.shape)], values.dtype)
+    big[cut] = values
+    return big[cut]
+
+
+VIEWS = SAME_ORDER | {"byte-swapped": swapped, "spatial crop": crop}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_strides_of_the_same_order(shape, dtype):
+    """Every view of x, against the dense copy: float32 in every order of memory, the others channels last."""
+    shape, channel_axis = SHAPES[shape]
+    values, calls = functions(shape, dtype, channel_axis)
+    chosen = orders(values.ndim) if dtype == "float32" else [(0, *range(2, values.ndim), 1)]
+    for order in chosen:
+        expected = {name: bits(call, in_order(values, order)) for name, call in calls.items()}
+        for view, make_view in VIEWS.items():
+            if view == "byte-swapped" and dtype == "bfloat16":
+                continue  # ml_dtypes has no foreign byte order
+            x = make_view(values.transpose(order).copy()).transpose(np.argsort(order))
+            for name, call in calls.items():
+                assert bits(call, x) == expected[name], (name, order, view)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_crops_of_feature_maps(shape):
+    """x[..., 1:-1, 1:-1] of a larger map, in each channel order and in Fortran's."""
+    shape, channel_axis = SHAPES[shape]
+    values, calls = functions(shape, "float32", channel_axis)
+    cut = tuple(
+        slice(1, -1) if axis not in (0, channel_axis % len(shape)) else slice(None) for axis in range(len(shape))
+    )
+    for order in orders(values.ndim):
+        big = in_order(
+            np.zeros([n + 2 if one != slice(None) else n for n, one in zip(shape, cut, strict=True)], "f4"), order
+        )
+        x = big[cut]
+        x[...] = values
+        for name, call in calls.items():
+            assert bits(call, x) == bits(call, x.copy(order="K")), (name, order)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_places_of_the_result(shape, dtype):
+    """New, in place, out in every memory order, with gaps, and in memory that x partly covers."""
+    shape, channel_axis = SHAPES[shape]
+    values, calls = functions(shape, dtype, channel_axis)
+    for name, call in calls.items():
+        if name.startswith("moments"):
+            continue
+        for order in [tuple(range(values.ndim)), (0, *range(2, values.ndim), 1)]:
+            x = in_order(values, order)
+            expected, mean, rstd = call(x, return_stats=True)
+            if not name.startswith("rms"):  # a tuple in any case
+                assert call(x).tobytes() == expected.tobytes(), name
+            outs = [in_order(np.zeros_like(values), one) for one in orders(values.ndim)]
+            outs += [make_view(np.zeros_like(values)) for view, make_view in VIEWS.items() if view != "read-only"]
+            memory = np.zeros(values.size + 5, values.dtype)
+            start = memory[5:].reshape(shape)
+            start[...] = values
+            for source, out in [(x, one) for one in outs] + [(x, x), (start, memory[:-5].reshape(shape))]:
+                y, got_mean, got_rstd = call(source, out=out, return_stats=True)
+                assert y is out
+                if source is start and order != tuple(range(values.ndim)):
+                    continue  # another memory order than the one expected
+                assert y.astype(x.dtype).tobytes() == expected.tobytes(), (name, order, out.strides)
+                assert got_mean.tobytes() == mean.tobytes()
+                assert got_rstd.tobytes() == rstd.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("shape", ["RGB last", "wide NHWC", "7x7 planes", "NC"])
+def test_alignment(shape, dtype):
+    """x and the result begin anywhere between two cache lines: where tiles and streamed vectors begin moves with it."""
+    shape, channel_axis = SHAPES[shape]
+    values, calls = functions(shape, dtype, channel_axis)
+    for name, call in calls.items():
+        expected = bits(call, values)
+        for offset in range(16):
+            memory, target = (np.zeros(values.size + 16, values.dtype) for _ in range(2))
+            x = memory[offset:][: values.size].reshape(shape)
+            x[...] = values
+            out = target[15 - offset :][: values.size].reshape(shape)
+            assert bits(call, x) == expected, (name, offset)
+            assert bits(call, x, out=out) == expected, (name, offset)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", PER_SAMPLE)
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_a_sample_alone_and_in_any_batch(kind, dtype, per_sample):
+    if per_sample and not kind.startswith("instance"):
+        return
+    for shape, channel_axis in SHAPES.values():
+        names = ("weight", "bias")
+        problem = make(kind, shape, dtype, channel_axis=channel_axis, names=names, per_sample=per_sample)
+        whole = problem.call()
+        for part in [slice(n, n + 1) for n in range(shape[0])] + [slice(1, None)]:
+            own = {"labels", "style"} | (set(names) if per_sample else set())
+            options = {name: problem.options[name][part] for name in own & set(problem.options)}
+            alone = problem.call(problem.x[part], **options)
+            assert alone.tobytes() == whole[part].tobytes(), (shape, part)
+
+
+@pytest.mark.parametrize("axis", [1, -1, (1, 2), (1, -1), (2, -1)])
+def test_layer_norm_of_a_sample_alone(axis):
+    for shape in [(3, 8, 12, 9), (2, 5, 4, 530), (3, 40, 3, 3), (2, 130, 5, 7)]:
+        for order in [(0, 1, 2, 3), (0, 2, 3, 1)]:
+            x = in_order(normal(shape, offset=1.0), order)
+            whole = fastnorm.layer_norm(x, axis=axis)
+            for n in range(len(x)):
+                assert fastnorm.layer_norm(x[n : n + 1], axis=axis).tobytes() == whole[n].tobytes()
+
+
+@pytest.mark.parametrize("kind", ["batch", "batch eval", "group"])
+def test_what_a_new_result_is_written_with(kind):
+    """32 MB of result are written past the cache where `out` is given, and not where memory is new."""
+    for shape, channel_axis in [((2, 3, 1200, 1201), 1), ((2, 1200, 1201, 3), -1), ((20, 7, 7, 8700), -1)]:
+        problem = make(kind, shape, channel_axis=channel_axis, names=("weight", "bias"))
+        x, expected = problem.x, problem.call()
+        memory = np.zeros(x.size + 3, np.float32)
+        out = memory[3:].reshape(shape)
+        assert np.array_equal(problem.call(out=out), expected)
+        assert not memory[:3].any()
+        assert np.array_equal(problem.call(out=x), expected)
+
+
+def test_calls_from_python_threads():
+    """Inputs, parameters and running statistics that are only read are shared; so are the library's own threads."""
+    work = []
+    for shape, channel_axis in [SHAPES["RGB last"], SHAPES["NC"], ((1, 3, 430, 430), 1), ((1, 500, 150, 5), -1)]:
+        x, calls = functions(shape, "float32", channel_axis)
+        work += [(call, x) for call in calls.values()]
+    expected = [bits(*one) for one in work]
+    with ThreadPoolExecutor(8) as pool:
+        rounds = [pool.submit(lambda: [bits(*one) for one in work]) for _ in range(8)]
+    assert all(one.result() == expected for one in rounds)
+
+
+def digest():
+    """Of results and statistics, at sizes around vectors, leaves and tiles and at scales that need care."""
+    sha = hashlib.sha256()
+    shapes = [*SHAPES.values(), ((2, 513, 5, 5), 1), ((300, 33), 1), ((2300, 5), 1), ((3, 1, 1000, 70), 1)]
+    for dtype in DTYPES:
+        for shape, channel_axis in shapes:
+            x, calls = functions(shape, dtype, channel_axis)
+            for scale in (1, 1e-30):
+                with np.errstate(all="ignore"):
+                    scaled = (x.astype(np.float64) * scale).astype(x.dtype)
+                for call in calls.values():
+                    sha.update(bits(call, scaled))
+            for kind in ("batch", "group"):
+                for result in DTYPES:
+                    problem = make(kind, shape, dtype, channel_axis=channel_axis, names=("weight",))
+                    sha.update(problem.call(dtype=dtype_of(result)).tobytes())
+    return sha.hexdigest()
+
+
+def test_instruction_sets():
+    """Every tier that this machine runs and that has fused multiply-add."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import fastnorm\n"
+        "from test_reproducibility_families import digest\n"
+        "print(digest() if fastnorm.show_config('dicts')['fma'] else 'none')"
+    )
+    digests = {}
+    for isa in fastnorm.show_config(mode="dicts")["isa_supported"]:
+        done = subprocess.run(
+            [sys.executable, "-c", code, os.path.dirname(__file__)],
+            env=os.environ | {"FASTNORM_ISA": isa},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digests[isa] = done.stdout.strip()
+    assert len(set(digests.values()) - {"none"}) <= 1, digests
