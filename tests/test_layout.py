@@ -276,7 +276,7 @@ def one_stride_each(table):
     return tuple(found)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(questions())
 def test_words_hold_the_axes_in_memory_order(question):
     layout = answer(question)
@@ -289,7 +289,7 @@ def test_words_hold_the_axes_in_memory_order(question):
     assert math.prod(layout.sizes(question.shape)) == math.prod(question.shape)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(questions())
 def test_parameters_have_one_stride_for_each_word_and_none_along_a_run(question):
     layout = answer(question)
@@ -303,7 +303,7 @@ def test_parameters_have_one_stride_for_each_word_and_none_along_a_run(question)
         assert found[WORDS.index("run")] == 0
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(questions(), st.data())
 def test_strides_are_found_exactly_where_there_are_some(question, data):
     """Any operand of x's shape, x and the result among them."""
@@ -315,7 +315,7 @@ def test_strides_are_found_exactly_where_there_are_some(question, data):
         assert word_strides(layout, question.shape, strides) == expected
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(questions(), st.integers(1, 3))
 def test_gaps_change_no_words(question, gap):
     """A crop must be summed in the order of its dense copy, so only the order of x's strides may count."""

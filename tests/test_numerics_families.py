@@ -73,8 +73,9 @@ FORMS = [batch, batch_planes, instance_planes, instance_last, group_planes, grou
 IN_COLUMNS = [batch, instance_last, group_last, axis_0, axis_1]
 
 
-# Statistics of float64 data are merged in its own type: a rounding more than those of float32.
-BOUND = {"float32": 3, "float64": 4}
+# Statistics of float64 data are merged in its own type: a rounding more than those of float32. And so is every square
+# where there is no fused multiply-add.
+BOUND = {"float32": 3 if FMA else 4, "float64": 4}
 
 
 def longdouble(values, eps):
@@ -128,7 +129,7 @@ def test_hard_data(length, data):
     values[:, 1] = values[:, 3] = HARD[data](length)
     expected = longdouble(values, 1e-5)
     for form in FORMS:
-        assert worst_ulp(form(values), expected) <= 3, form.__name__
+        assert worst_ulp(form(values), expected) <= BOUND["float32"], form.__name__
 
 
 @pytest.mark.parametrize("length", [64, 500, 1024, 4097, 100_000])

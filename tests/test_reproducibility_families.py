@@ -142,7 +142,7 @@ def test_crops_of_feature_maps(shape):
             assert bits(call, x) == bits(call, x.copy(order="K")), (name, order)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_places_of_the_result(shape, dtype):
     """New, in place, out in every memory order, with gaps, and in memory that x partly covers."""
