@@ -11,8 +11,9 @@ except ModuleNotFoundError as _error:
     ) from _error
 from fastnorm import reference
 from fastnorm._threads import get_num_threads, set_num_threads, threads
-from fastnorm.channels import batch_norm, group_norm, instance_norm
+from fastnorm.channels import batch_norm, instance_norm
 from fastnorm.features import Moments, moments, standardize
+from fastnorm.groups import group_norm
 from fastnorm.norms import layer_norm, rms_norm
 from fastnorm.styles import adaptive_instance_norm, conditional_instance_norm
 

@@ -1,8 +1,7 @@
-"""The norms over channels: batch, instance and group norm. What each computes, its parameters, the checks, the call.
+"""The norms of single channels: batch and instance norm. What each computes, its parameters, the checks, the call.
 
-They differ in the axes that share a statistic: all but the channels', all but samples' and channels', or all but
-samples' with the channels of a group. A group is a view of x with the channel axis split in two, so that it is nothing
-new to the kernels.
+They differ in the axes that share a statistic, all but the channels' or all but samples' and channels'. What they have
+in common is the running statistics, which replace those of x or are moved towards them.
 """
 
 from typing import Any
@@ -115,6 +114,19 @@ def batch_norm(
     >>> fastnorm.batch_norm(x, mean, var).round(3)
     array([[0.763, 1.75 ],
            [2.67 , 6.125]])
+
+    With ``momentum=1 / (t + 1)`` at batch t of a data set, the running arrays become the population statistics of the
+    paper's inference: the average of the batches' means, and m / (m - 1) times that of their population variances, for
+    batches of m values in each channel. What the arrays held before does not matter.
+
+    >>> batches = [np.array([[1.0], [3.0]]), np.array([[5.0], [9.0]]), np.array([[0.0], [0.0]])]
+    >>> mean, var = np.empty(1), np.empty(1)
+    >>> for t, batch in enumerate(batches):
+    ...     _ = fastnorm.batch_norm(batch, mean, var, training=True, momentum=1 / (t + 1))
+    >>> mean, np.mean([batch.mean(axis=0) for batch in batches], axis=0)
+    (array([3.]), array([3.]))
+    >>> var, 2 / (2 - 1) * np.mean([batch.var(axis=0) for batch in batches], axis=0)
+    (array([3.33333333]), array([3.33333333]))
     """
     channels = arguments.as_channels(x, channel_axis, eps, out, dtype)
     running = arguments.as_running(running_mean, running_var, channels, update=training)
@@ -264,110 +276,6 @@ def instance_norm(
     return (y, mean, rstd) if return_stats else y
 
 
-def group_norm(
-    x: ArrayLike,
-    num_groups: int,
-    weight: ArrayLike | None = None,
-    bias: ArrayLike | None = None,
-    *,
-    eps: float = 1e-5,
-    channel_axis: int = 1,
-    out: NDArray[Any] | None = None,
-    dtype: DTypeLike | None = None,
-    return_stats: bool = False,
-) -> Any:
-    r"""Normalise each group of neighbouring channels of each sample to mean 0 and variance 1, then scale and shift.
-
-    .. math:: y = \frac{x - \mathrm{E}[x]}{\sqrt{\mathrm{Var}[x] + \epsilon}} \cdot weight + bias
-
-    with the mean and the population variance over a group's channels and all axes but samples' and channels'.
-
-    Parameters
-    ----------
-    x : array_like
-        float16, bfloat16 (of ``ml_dtypes``), float32 or float64, any strides, samples along axis 0 and channels along
-        another: (N, C), (N, C, L), (N, C, H, W), or channels-last. Integers and bools compute in float64, and return
-        it unless `dtype` or `out` says otherwise.
-    num_groups : int
-        The number of groups G, a divisor of C: group g holds channels ``g * C // G`` to ``(g + 1) * C // G - 1``.
-    weight, bias : array_like, optional
-        (C,), or `x`'s rank and broadcasting against it. Any float dtype; the result's dtype does not depend on it.
-        Either may be given alone.
-    eps : float
-        Added to the variance; finite and >= 0. With 0, constant data gives NaN.
-    channel_axis : int
-        The axis of channels; -1 for channels-last.
-    out : ndarray, optional
-        Where to write the result: `x`'s shape, any float dtype above. ``out=x`` works in place; memory shared in any
-        other way is safe too.
-    dtype : dtype, optional
-        The result's dtype, by default `x`'s. Arithmetic is float64 if `x` or the result is float64 (or `x` is
-        of integers), else float32, and is rounded once to the result's dtype.
-    return_stats : bool
-        Return the statistics too.
-
-    Returns
-    -------
-    ndarray or tuple
-        The result, in `x`'s shape and memory order, or ``(result, mean, rstd)``: float64 arrays of shape (N, G).
-
-    Raises
-    ------
-    ValueError
-        If a shape, `num_groups`, `channel_axis` or `eps` is wrong, or `out` is read-only. Nothing has been written
-        then.
-    numpy.exceptions.AxisError
-        If `channel_axis` is out of range.
-    TypeError
-        If a dtype is not supported, or `x` or a parameter is a masked array.
-
-    Notes
-    -----
-    ``num_groups=1`` normalises each sample as a whole, with parameters for each channel; ``num_groups=C`` is
-    `instance_norm`. PyTorch has the same arguments. ONNX's GroupNormalization has scale and bias for each channel since
-    opset 21; those of opset 18, for each group, go through ``np.repeat(scale, C // G)``. Keras has ``groups=32``,
-    ``epsilon=1e-3`` and channels-last.
-
-    References
-    ----------
-    Wu and He, "Group Normalization", 2018, arXiv:1803.08494.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fastnorm
-    >>> x = np.array([[1.0, 3.0, 10.0, 30.0]])
-    >>> y, mean, rstd = fastnorm.group_norm(x, 2, return_stats=True)
-    >>> y.round(3)
-    array([[-1.,  1., -1.,  1.]])
-    >>> mean
-    array([[ 2., 20.]])
-    """
-    channels = arguments.as_channels(x, channel_axis, eps, out, dtype, per_sample=True)
-    num_groups = arguments.as_num_groups(num_groups, channels)
-    weight = arguments.as_parameter(weight, "weight", channels)
-    bias = arguments.as_parameter(bias, "bias", channels)
-
-    axis, result = channels.axis, channels.out
-    if result is None:
-        result = np.empty_like(channels.x, dtype=channels.result_dtype, subok=False)
-    grouped = _split(channels.x, axis, num_groups)
-    _, moments = solve(
-        grouped,
-        _split(result, axis, num_groups),
-        channels.result_dtype,
-        None if weight is None else _split(weight, axis, num_groups),
-        None if bias is None else _split(bias, axis, num_groups),
-        frozenset(range(grouped.ndim)) - {0, axis},
-        eps=channels.eps,
-        y_is_new=channels.out is None,
-        return_stats=return_stats,
-    )
-    if not return_stats:
-        return result
-    return result, *(one.reshape(len(grouped), num_groups) for one in (moments.mean, moments.rstd))
-
-
 def _by_running(
     channels: arguments.Channels,
     running: tuple[NDArray[Any], NDArray[Any]] | None,
@@ -393,12 +301,3 @@ def _by_running(
         given=(channels.spread(mean), channels.spread(rstd)),
     )
     return y, mean, rstd
-
-
-def _split(array: NDArray[Any], axis: int, num_groups: int) -> NDArray[Any]:
-    """A view with the channel axis in two, groups and a group's channels; one of length 1 broadcasts as two of them."""
-    length = array.shape[axis]
-    groups = 1 if length == 1 else num_groups
-    shape = (*array.shape[:axis], groups, length // groups, *array.shape[axis + 1 :])
-    # Of any strides this is a view, because no axes are merged. A subclass may keep to its own ranks.
-    return np.asarray(array).reshape(shape)
