@@ -88,9 +88,11 @@ def batch_norm(
 
     Notes
     -----
-    The order of the arrays, `momentum` and the variances are those of PyTorch, whose ``momentum=None`` is
-    ``1 / (t + 1)`` here. In ONNX and Keras `momentum` is the share of the old value, so pass one minus theirs (0.1 for
-    ONNX's 0.9, 0.01 for Keras' 0.99), and ``running_ddof=0``. Keras also has ``epsilon=1e-3`` and channels-last.
+    The order of the arrays, `momentum` and the variances are those of PyTorch, whose ``momentum=None`` is ``1 / (t +
+    1)`` here. Without running arrays pass ``weight=`` and ``bias=`` by name: as second and third they would be taken
+    for those, which training writes to. In ONNX and Keras `momentum` is the share of the old value, so pass one minus
+    theirs (0.1 for ONNX's 0.9, 0.01 for Keras' 0.99), and ``running_ddof=0``. Keras also has ``epsilon=1e-3`` and
+    channels-last.
 
     The mean is subtracted before scaling, with running statistics as well, so that the error does not grow with the
     mean. The same input gives the same bits for every number of threads.
@@ -226,7 +228,8 @@ def instance_norm(
     Notes
     -----
     The order of the arrays and their meaning are PyTorch's, which refuses instances of one element; here they give
-    `bias`. ONNX's InstanceNormalization is ``instance_norm(x, weight=scale, bias=B)``. Keras has
+    `bias`. Without running arrays pass ``weight=`` and ``bias=`` by name: as second and third they would be taken for
+    those, and written to. ONNX's InstanceNormalization is ``instance_norm(x, weight=scale, bias=B)``. Keras has
     ``GroupNormalization(groups=-1)``, with ``epsilon=1e-3`` and channels-last.
 
     References
