@@ -3,6 +3,7 @@
  * The templates spell names with these macros: C is the arithmetic type, X and Y the storage types of input and result.
  * All functions are static: two tiers in one library must not share an inline function (the linker would pick one).
  */
+#include "elementary.h"
 #include "pieces.h"
 #include "statistic.h"
 

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include "double_bits.h"
 #include "half.h"
 
 #define FN_ISA avx2
@@ -43,6 +44,60 @@ static inline f64_vec f64_fma(f64_vec x, f64_vec y, f64_vec z)
 {
     return (f64_vec){_mm256_fmadd_pd(x.a, y.a, z.a), _mm256_fmadd_pd(x.b, y.b, z.b)};
 }
+
+#define FN_LANE_BY_LANE(operation)                                                                                     \
+    static inline f32_vec f32_##operation(f32_vec x, f32_vec y)                                                        \
+    {                                                                                                                  \
+        return (f32_vec){_mm256_##operation##_ps(x.a, y.a), _mm256_##operation##_ps(x.b, y.b)};                        \
+    }                                                                                                                  \
+    static inline f64_vec f64_##operation(f64_vec x, f64_vec y)                                                        \
+    {                                                                                                                  \
+        return (f64_vec){_mm256_##operation##_pd(x.a, y.a), _mm256_##operation##_pd(x.b, y.b)};                        \
+    }
+FN_LANE_BY_LANE(mul)
+FN_LANE_BY_LANE(div)
+FN_LANE_BY_LANE(min)
+FN_LANE_BY_LANE(max)
+#undef FN_LANE_BY_LANE
+static inline f32_vec f32_sqrt(f32_vec x) { return (f32_vec){_mm256_sqrt_ps(x.a), _mm256_sqrt_ps(x.b)}; }
+static inline f64_vec f64_sqrt(f64_vec x) { return (f64_vec){_mm256_sqrt_pd(x.a), _mm256_sqrt_pd(x.b)}; }
+static inline f32_vec f32_abs(f32_vec x)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return (f32_vec){_mm256_andnot_ps(sign, x.a), _mm256_andnot_ps(sign, x.b)};
+}
+static inline f64_vec f64_abs(f64_vec x)
+{
+    const __m256d sign = _mm256_set1_pd(-0.0);
+    return (f64_vec){_mm256_andnot_pd(sign, x.a), _mm256_andnot_pd(sign, x.b)};
+}
+static inline f64_vec f64_lost(f64_vec x, f64_vec y, f64_vec product)
+{
+    return (f64_vec){_mm256_fmsub_pd(x.a, y.a, product.a), _mm256_fmsub_pd(x.b, y.b, product.b)};
+}
+static inline f64_vec f64_if_less(f64_vec x, f64_vec y, f64_vec yes, f64_vec no)
+{
+    return (f64_vec){_mm256_blendv_pd(no.a, yes.a, _mm256_cmp_pd(x.a, y.a, _CMP_LT_OQ)),
+                     _mm256_blendv_pd(no.b, yes.b, _mm256_cmp_pd(x.b, y.b, _CMP_LT_OQ))};
+}
+static inline __m256d ymm_split(__m256d x, __m256d *exponent)
+{
+    const __m256i bits = _mm256_add_epi64(_mm256_castpd_si256(x), _mm256_set1_epi64x(FN_SPLIT_AT));
+    const __m256i integer = _mm256_or_si256(_mm256_srli_epi64(bits, 52), _mm256_set1_epi64x(FN_INTEGER));
+    const __m256i mantissa = _mm256_and_si256(bits, _mm256_set1_epi64x(FN_MANTISSA));
+    *exponent = _mm256_sub_pd(_mm256_castsi256_pd(integer), _mm256_set1_pd(0x1p52 + 1023));
+    return _mm256_castsi256_pd(_mm256_add_epi64(mantissa, _mm256_set1_epi64x(FN_ROOT_HALF)));
+}
+static inline f64_vec f64_split(f64_vec x, f64_vec *exponent)
+{
+    return (f64_vec){ymm_split(x.a, &exponent->a), ymm_split(x.b, &exponent->b)};
+}
+static inline __m256d ymm_power_of_2(__m256d n)
+{
+    const __m256d biased = _mm256_add_pd(n, _mm256_set1_pd(0x1p52 + 1023));
+    return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(biased), 52));
+}
+static inline f64_vec f64_power_of_2(f64_vec n) { return (f64_vec){ymm_power_of_2(n.a), ymm_power_of_2(n.b)}; }
 
 static inline fn_f32 f32_tree(f32_vec x)
 {

@@ -5,6 +5,7 @@
 
 #include <immintrin.h>
 
+#include "double_bits.h"
 #include "half.h"
 
 #define FN_ISA avx512
@@ -22,6 +23,36 @@ static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm512_sub_ps(a, b)
 static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm512_sub_pd(a, b); }
 static inline f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c) { return _mm512_fmadd_ps(a, b, c); }
 static inline f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c) { return _mm512_fmadd_pd(a, b, c); }
+static inline f32_vec f32_mul(f32_vec a, f32_vec b) { return _mm512_mul_ps(a, b); }
+static inline f64_vec f64_mul(f64_vec a, f64_vec b) { return _mm512_mul_pd(a, b); }
+static inline f32_vec f32_div(f32_vec a, f32_vec b) { return _mm512_div_ps(a, b); }
+static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm512_div_pd(a, b); }
+static inline f32_vec f32_min(f32_vec a, f32_vec b) { return _mm512_min_ps(a, b); }
+static inline f64_vec f64_min(f64_vec a, f64_vec b) { return _mm512_min_pd(a, b); }
+static inline f32_vec f32_max(f32_vec a, f32_vec b) { return _mm512_max_ps(a, b); }
+static inline f64_vec f64_max(f64_vec a, f64_vec b) { return _mm512_max_pd(a, b); }
+static inline f32_vec f32_sqrt(f32_vec a) { return _mm512_sqrt_ps(a); }
+static inline f64_vec f64_sqrt(f64_vec a) { return _mm512_sqrt_pd(a); }
+static inline f32_vec f32_abs(f32_vec a) { return _mm512_abs_ps(a); }
+static inline f64_vec f64_abs(f64_vec a) { return _mm512_abs_pd(a); }
+static inline f64_vec f64_lost(f64_vec a, f64_vec b, f64_vec product) { return _mm512_fmsub_pd(a, b, product); }
+static inline f64_vec f64_if_less(f64_vec a, f64_vec b, f64_vec yes, f64_vec no)
+{
+    return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ), yes);
+}
+static inline f64_vec f64_split(f64_vec a, f64_vec *exponent)
+{
+    const __m512i bits = _mm512_add_epi64(_mm512_castpd_si512(a), _mm512_set1_epi64(FN_SPLIT_AT));
+    const __m512i integer = _mm512_or_si512(_mm512_srli_epi64(bits, 52), _mm512_set1_epi64(FN_INTEGER));
+    const __m512i mantissa = _mm512_and_si512(bits, _mm512_set1_epi64(FN_MANTISSA));
+    *exponent = _mm512_sub_pd(_mm512_castsi512_pd(integer), _mm512_set1_pd(0x1p52 + 1023));
+    return _mm512_castsi512_pd(_mm512_add_epi64(mantissa, _mm512_set1_epi64(FN_ROOT_HALF)));
+}
+static inline f64_vec f64_power_of_2(f64_vec n)
+{
+    const __m512d biased = _mm512_add_pd(n, _mm512_set1_pd(0x1p52 + 1023));
+    return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(biased), 52));
+}
 
 static inline fn_f32 f32_tree(f32_vec a)
 {

@@ -3,7 +3,10 @@
  * A vector is 16 float32 or 8 float64 lanes (64 bytes) on every ISA, however many registers that takes; so the
  * algorithms hold no width, and the order of every sum is the same everywhere.
  *
- *   set1, add, sub, fma            lane by lane; fma rounds once, except where this tier says FN_FMA 0
+ *   set1, add, sub, mul, div       lane by lane
+ *   sqrt, abs
+ *   fma                            rounds once, except where this tier says FN_FMA 0
+ *   min(a, b), max(a, b)           a < b ? a : b and a > b ? a : b, so b where either is NaN or both are zeros
  *   tree(a)                        the sum of the lanes: low half + high half, until one is left
  *   keep(a, fill, n)               a in the first n lanes, fill in the rest; 0 < n < lanes
  *   load_T, store_T, stream_T      from or to storage type T, any alignment of T; stream_T wants T's 64-byte lines
@@ -11,6 +14,14 @@
  *   prefetch(p, offset, bytes)     the loop at p will come to the bytes at that offset, which may lie outside the array
  *   prefetch_ahead(p, bytes)       the loop at p will come to the bytes that lie some way ahead of it
  *   fence                          orders the streamed stores before it
+ *
+ * For float64 alone, what elementary functions need:
+ *
+ *   lost(a, b, p)                  a * b - p, what rounding to p = mul(a, b) lost: exact also where FN_FMA is 0
+ *   if_less(a, b, yes, no)         a < b ? yes : no, so no where either is NaN
+ *   split(a, &exponent)            m and an integral exponent with a = m * 2^exponent and m from sqrt(1/2) to sqrt(2),
+ *                                  of a positive and normal a; of any other something
+ *   power_of_2(n)                  2^n for an integral n from -1022 to 1023; of any other something
  *
  * A vector is four parts of 16 bytes, which GCC and Clang keep in the registers that every 64-bit machine has (and take
  * apart where there are none). Wider generic vectors, or arrays for the compiler to vectorise, end up in memory: 1
@@ -21,6 +32,7 @@
 
 #include <math.h>
 
+#include "double_bits.h"
 #include "half.h"
 
 #define FN_ISA scalar
@@ -28,6 +40,8 @@
 enum { f32_lanes = 16, f64_lanes = 8, vec_parts = 4 };
 typedef fn_f32 f32_part __attribute__((vector_size(16)));
 typedef fn_f64 f64_part __attribute__((vector_size(16)));
+typedef uint32_t f32_bits __attribute__((vector_size(16)));
+typedef uint64_t f64_bits __attribute__((vector_size(16)));
 
 #define FN_EACH(c) for (int i = 0; i < c##_lanes; i++)
 #define FN_PARTS for (int k = 0; k < vec_parts; k++)
@@ -43,7 +57,11 @@ typedef fn_f64 f64_part __attribute__((vector_size(16)));
 #define FN_MULTIPLY_ADD(function, x, y, z) x = x * y + z;
 #endif
 
-#define FN_ARITHMETIC(c, fma_function)                                                                                 \
+/* yes where the comparison holds, which leaves all ones in a lane, else no. */
+#define FN_IF(c, comparison, yes, no)                                                                                  \
+    ((c##_part)(((c##_bits)(comparison) & (c##_bits)(yes)) | (~(c##_bits)(comparison) & (c##_bits)(no))))
+
+#define FN_ARITHMETIC(c, fma_function, sqrt_function)                                                                  \
     typedef struct {                                                                                                   \
         c##_part part[vec_parts];                                                                                      \
     } c##_vec;                                                                                                         \
@@ -61,6 +79,36 @@ typedef fn_f64 f64_part __attribute__((vector_size(16)));
     static inline c##_vec c##_sub(c##_vec x, c##_vec y)                                                                \
     {                                                                                                                  \
         FN_PARTS x.part[k] -= y.part[k];                                                                               \
+        return x;                                                                                                      \
+    }                                                                                                                  \
+    static inline c##_vec c##_mul(c##_vec x, c##_vec y)                                                                \
+    {                                                                                                                  \
+        FN_PARTS x.part[k] *= y.part[k];                                                                               \
+        return x;                                                                                                      \
+    }                                                                                                                  \
+    static inline c##_vec c##_div(c##_vec x, c##_vec y)                                                                \
+    {                                                                                                                  \
+        FN_PARTS x.part[k] /= y.part[k];                                                                               \
+        return x;                                                                                                      \
+    }                                                                                                                  \
+    static inline c##_vec c##_min(c##_vec x, c##_vec y)                                                                \
+    {                                                                                                                  \
+        FN_PARTS x.part[k] = FN_IF(c, x.part[k] < y.part[k], x.part[k], y.part[k]);                                    \
+        return x;                                                                                                      \
+    }                                                                                                                  \
+    static inline c##_vec c##_max(c##_vec x, c##_vec y)                                                                \
+    {                                                                                                                  \
+        FN_PARTS x.part[k] = FN_IF(c, x.part[k] > y.part[k], x.part[k], y.part[k]);                                    \
+        return x;                                                                                                      \
+    }                                                                                                                  \
+    static inline c##_vec c##_abs(c##_vec x)                                                                           \
+    {                                                                                                                  \
+        FN_PARTS x.part[k] = (c##_part)((c##_bits)x.part[k] << 1 >> 1);                                                \
+        return x;                                                                                                      \
+    }                                                                                                                  \
+    static inline c##_vec c##_sqrt(c##_vec x)                                                                          \
+    {                                                                                                                  \
+        FN_PARTS for (int i = 0; i < c##_lanes / vec_parts; i++) x.part[k][i] = sqrt_function(x.part[k][i]);           \
         return x;                                                                                                      \
     }                                                                                                                  \
     static inline c##_vec c##_fma(c##_vec x, c##_vec y, c##_vec z)                                                     \
@@ -82,8 +130,8 @@ typedef fn_f64 f64_part __attribute__((vector_size(16)));
                sizeof x - (size_t)n * sizeof(fn_##c));                                                                 \
         return x;                                                                                                      \
     }
-FN_ARITHMETIC(f32, fmaf)
-FN_ARITHMETIC(f64, fma)
+FN_ARITHMETIC(f32, fmaf, sqrtf)
+FN_ARITHMETIC(f64, fma, sqrt)
 #undef FN_ARITHMETIC
 
 static inline f32_vec f32_set1(fn_f32 x)
@@ -95,6 +143,43 @@ static inline f64_vec f64_set1(fn_f64 x)
 {
     const f64_part part = {x, x};
     return (f64_vec){{part, part, part, part}};
+}
+
+static inline f64_vec f64_lost(f64_vec x, f64_vec y, f64_vec product)
+{
+#if FN_FMA
+    FN_PARTS product.part[k] = -product.part[k];
+    return f64_fma(x, y, product);
+#else /* Dekker: halves of 26 bits, whose products are exact */
+    FN_PARTS
+    {
+        const f64_part x_big = x.part[k] * 0x1p27 + x.part[k], y_big = y.part[k] * 0x1p27 + y.part[k];
+        const f64_part x_high = x_big - (x_big - x.part[k]), y_high = y_big - (y_big - y.part[k]);
+        const f64_part x_low = x.part[k] - x_high, y_low = y.part[k] - y_high;
+        x.part[k] = x_low * y_low - (((product.part[k] - x_high * y_high) - x_low * y_high) - x_high * y_low);
+    }
+    return x;
+#endif
+}
+static inline f64_vec f64_if_less(f64_vec x, f64_vec y, f64_vec yes, f64_vec no)
+{
+    FN_PARTS x.part[k] = FN_IF(f64, x.part[k] < y.part[k], yes.part[k], no.part[k]);
+    return x;
+}
+static inline f64_vec f64_split(f64_vec x, f64_vec *exponent)
+{
+    FN_PARTS
+    {
+        const f64_bits bits = (f64_bits)x.part[k] + FN_SPLIT_AT;
+        exponent->part[k] = (f64_part)(bits >> 52 | FN_INTEGER) - (0x1p52 + 1023);
+        x.part[k] = (f64_part)((bits & FN_MANTISSA) + FN_ROOT_HALF);
+    }
+    return x;
+}
+static inline f64_vec f64_power_of_2(f64_vec n)
+{
+    FN_PARTS n.part[k] = (f64_part)((f64_bits)(n.part[k] + (0x1p52 + 1023)) << 52);
+    return n;
 }
 
 #define FN_STORAGE(c, t)                                                                                               \
