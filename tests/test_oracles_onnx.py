@@ -1,4 +1,7 @@
-"""Against the node tests of the ONNX standard: all cases of the normalizations that fastnorm has, attributes mapped."""
+"""Against the node tests of the ONNX standard: all cases of the normalizations that fastnorm has, attributes mapped.
+
+Of LRN and LpNormalization it is the reference that meets them.
+"""
 
 import warnings
 from collections import Counter
@@ -7,6 +10,7 @@ import numpy as np
 import pytest
 
 import fastnorm
+from fastnorm import reference
 from fastnorm._bench.agreement import UNIT_ROUNDOFF, roundings
 
 onnx = pytest.importorskip("onnx")
@@ -16,7 +20,9 @@ KNOWN = {
     "BatchNormalization": 4,
     "GroupNormalization": 2,
     "InstanceNormalization": 2,
+    "LRN": 2,
     "LayerNormalization": 19,
+    "LpNormalization": 6,
     "MeanVarianceNormalization": 1,
     "RMSNormalization": 19,
 }
@@ -64,6 +70,16 @@ def layer_normalization(inputs, axis=-1, epsilon=1e-5):
     return fastnorm.layer_norm(*inputs, axis=axes, eps=epsilon, return_stats=True)
 
 
+def local_response_normalization(inputs, size, alpha=1e-4, beta=0.75, bias=1.0):
+    """An even window has one more channel above: ours in reversed channels."""
+    reversed_channels = inputs[0][:, ::-1]
+    return [reference.local_response_norm(reversed_channels, size, alpha=alpha, beta=beta, k=bias)[:, ::-1]]
+
+
+def lp_normalization(inputs, axis=-1, p=2):
+    return [reference.normalize(*inputs, p=p, axis=axis)]
+
+
 def mean_variance_normalization(inputs, axes=(0, 2, 3)):
     """1e-9 on the standard deviation is all that ONNX has for an epsilon."""
     return [fastnorm.layer_norm(*inputs, axis=tuple(axes), eps=0)]
@@ -78,7 +94,9 @@ FUNCTIONS = {
     "BatchNormalization": batch_normalization,
     "GroupNormalization": group_normalization,
     "InstanceNormalization": instance_normalization,
+    "LRN": local_response_normalization,
     "LayerNormalization": layer_normalization,
+    "LpNormalization": lp_normalization,
     "MeanVarianceNormalization": mean_variance_normalization,
     "RMSNormalization": rms_normalization,
 }

@@ -4,6 +4,7 @@ Same names, parameters and result dtypes as the functions of `fastnorm`, less ``
 checked here. Nothing here is fast, clever or shared with the kernels, and nothing here should become so.
 """
 
+from fastnorm.reference.cells import layer_norm_rnn_cell
 from fastnorm.reference.channels import (
     adaptive_instance_norm,
     batch_norm,
@@ -13,6 +14,8 @@ from fastnorm.reference.channels import (
 )
 from fastnorm.reference.features import Moments, moments, standardize
 from fastnorm.reference.norms import layer_norm, rms_norm
+from fastnorm.reference.responses import local_response_norm
+from fastnorm.reference.scales import min_max_scale, normalize
 
 __all__ = [
     "Moments",
@@ -22,7 +25,11 @@ __all__ = [
     "group_norm",
     "instance_norm",
     "layer_norm",
+    "layer_norm_rnn_cell",
+    "local_response_norm",
+    "min_max_scale",
     "moments",
+    "normalize",
     "rms_norm",
     "standardize",
 ]
