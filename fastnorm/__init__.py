@@ -13,6 +13,7 @@ from fastnorm import reference
 from fastnorm._threads import get_num_threads, set_num_threads, threads
 from fastnorm.channels import batch_norm, instance_norm
 from fastnorm.features import Moments, moments, standardize
+from fastnorm.folding import fold_batch_norm, fuse_conv_batch_norm, fuse_linear_batch_norm
 from fastnorm.groups import group_norm
 from fastnorm.norms import layer_norm, rms_norm
 from fastnorm.styles import adaptive_instance_norm, conditional_instance_norm
@@ -23,6 +24,9 @@ __all__ = [
     "adaptive_instance_norm",
     "batch_norm",
     "conditional_instance_norm",
+    "fold_batch_norm",
+    "fuse_conv_batch_norm",
+    "fuse_linear_batch_norm",
     "get_num_threads",
     "group_norm",
     "instance_norm",

@@ -1,4 +1,4 @@
-"""Float64 arithmetic on statistics: what the norms do with a few numbers for each channel, never with the data.
+"""Float64 arithmetic on statistics: what is done with a few numbers for each channel, never with the data.
 
 Without warnings: NaN and infinity come of the data, as they do in the kernels.
 """
@@ -18,6 +18,30 @@ def given(running: tuple[NDArray[Any], NDArray[Any]], eps: float) -> tuple[Float
     mean, var = (one.astype(np.float64) for one in running)
     with np.errstate(all="ignore"):
         return mean, 1 / np.sqrt(var + eps)
+
+
+def folded(
+    running: tuple[NDArray[Any], NDArray[Any]],
+    weight: NDArray[Any] | None,
+    bias: NDArray[Any] | None,
+    eps: float,
+    before: NDArray[Any] | None = None,
+) -> tuple[Float64, Float64]:
+    """Scale and shift of a batch norm by running arrays, of values to which `before` is yet to be added."""
+    mean, scale = given(running, eps)
+    with np.errstate(all="ignore"):
+        if weight is not None:
+            scale = scale * weight.astype(np.float64)
+        shift = ((0.0 if before is None else before.astype(np.float64)) - mean) * scale
+        return scale, shift if bias is None else shift + bias.astype(np.float64)
+
+
+def flushed(values: Float64, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values rounded once to dtype, with 0 for its subnormal numbers."""
+    with np.errstate(all="ignore"):
+        result = _rounded(values, dtype).astype(dtype)
+        result[np.abs(result) < np.finfo(np.float32 if is_bfloat16(dtype) else dtype).tiny] = 0
+    return result
 
 
 def update(

@@ -13,6 +13,7 @@ from fastnorm.reference.channels import (
     instance_norm,
 )
 from fastnorm.reference.features import Moments, moments, standardize
+from fastnorm.reference.folding import fold_batch_norm, fuse_conv_batch_norm, fuse_linear_batch_norm
 from fastnorm.reference.norms import layer_norm, rms_norm
 from fastnorm.reference.responses import local_response_norm
 from fastnorm.reference.scales import min_max_scale, normalize
@@ -22,6 +23,9 @@ __all__ = [
     "adaptive_instance_norm",
     "batch_norm",
     "conditional_instance_norm",
+    "fold_batch_norm",
+    "fuse_conv_batch_norm",
+    "fuse_linear_batch_norm",
     "group_norm",
     "instance_norm",
     "layer_norm",
