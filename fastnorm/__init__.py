@@ -16,6 +16,7 @@ from fastnorm.features import Moments, moments, standardize
 from fastnorm.folding import fold_batch_norm, fuse_conv_batch_norm, fuse_linear_batch_norm
 from fastnorm.groups import group_norm
 from fastnorm.norms import layer_norm, rms_norm
+from fastnorm.scales import min_max_scale, normalize
 from fastnorm.styles import adaptive_instance_norm, conditional_instance_norm
 
 __all__ = [
@@ -31,7 +32,9 @@ __all__ = [
     "group_norm",
     "instance_norm",
     "layer_norm",
+    "min_max_scale",
     "moments",
+    "normalize",
     "reference",
     "rms_norm",
     "set_num_threads",

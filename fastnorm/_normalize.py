@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnorm import _arguments as arguments
 from fastnorm._kernels import columns, rows
-from fastnorm._kernels.views import CENTERED, GIVEN, view
+from fastnorm._kernels.views import CENTERED, GIVEN, NORM_POWER, view
 from fastnorm._layout import Layout, canonical, memory_order, word_strides
 
 Array = NDArray[Any]
@@ -31,7 +31,7 @@ GATHER_BYTES = 512 * 1024
 
 
 class Statistics(NamedTuple):
-    """In float64, the reduced axes of length 1; m2 is the sum of squared deviations."""
+    """In float64, the reduced axes of length 1; m2 is the sum of squared deviations, or a norm."""
 
     mean: Array
     rstd: Array
@@ -55,6 +55,8 @@ class _Problem(NamedTuple):
     eps: float
     ddof: int
     statistic: int
+    power: float = 0.0  # NORM_POWER: p
+    upper: float = np.inf  # EXTREMES: the largest result
 
     @property
     def parameters(self) -> list[Array]:
@@ -119,6 +121,7 @@ def solve(
     statistic: int = CENTERED,
     ddof: int = 0,
     given: tuple[Array, Array] | None = None,
+    upper: float = np.inf,
     y_is_new: bool = False,
     return_stats: bool = True,
 ) -> tuple[Array, Statistics]:
@@ -153,21 +156,34 @@ def solve(
     is_new = y_is_new or target is not out
     is_f64 = arithmetic == np.float64
     filled = statistics if return_stats or given is not None else None
-    _solve(_Problem(x, target, weight, bias, reduced, filled, is_new, is_f64, eps, ddof, statistic))
+    _solve(_Problem(x, target, weight, bias, reduced, filled, is_new, is_f64, eps, ddof, statistic, upper=upper))
     if target is not result:
         result[...] = target
     return result, statistics
 
 
-def measure(x: Array, reduced: frozenset[int], arithmetic: np.dtype[Any]) -> tuple[Array, Array]:
-    """Mean and m2 of checked x over the axes `reduced`, which stay with length 1; float64, summed in `arithmetic`."""
+def measure(
+    x: Array,
+    reduced: frozenset[int],
+    arithmetic: np.dtype[Any],
+    statistic: int = CENTERED,
+    *,
+    power: float = 0.0,
+    level: Array | None = None,
+) -> Statistics:
+    """Statistics of checked x over the axes `reduced`, which stay with length 1; float64, summed in `arithmetic`.
+
+    m2 holds norms; of NORM_POWER the sum of (|x| / level)^power.
+    """
     statistics = _unknown(x, reduced)
+    if level is not None:
+        statistics = statistics._replace(mean=level)
     if x.size:
         if x.dtype.kind in "iub":
             x = x.astype(np.float64)
         is_f64 = arithmetic == np.float64
-        _solve(_Problem(x, None, None, None, reduced, statistics, True, is_f64, 0.0, 0, CENTERED))
-    return statistics.mean, statistics.m2
+        _solve(_Problem(x, None, None, None, reduced, statistics, True, is_f64, 0.0, 0, statistic, power))
+    return statistics
 
 
 def _unknown(x: Array, reduced: frozenset[int]) -> Statistics:
@@ -310,6 +326,8 @@ def _call(problem: _Problem, plan: _Plan) -> bool:
         flat[:2] = [_flat(one, x.shape, kept) for one in problem.given]
     elif problem.statistics is not None:
         flat = [*np.empty((3, sizes[0] * sizes[2]))]
+        if problem.statistic == NORM_POWER:
+            flat[0] = _flat(problem.statistics.mean, x.shape, kept)
     arithmetic = np.dtype(np.float64 if problem.is_f64 else np.float32)
     operands: tuple[Any, ...] = (
         view(x, sizes, x_steps),
@@ -322,6 +340,8 @@ def _call(problem: _Problem, plan: _Plan) -> bool:
         problem.eps,
         problem.ddof,
         problem.statistic,
+        problem.power,
+        problem.upper,
         problem.y_is_new,
     )
     if plan.in_columns:

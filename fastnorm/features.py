@@ -275,5 +275,5 @@ def moments(x: ArrayLike, *, axis: int | Sequence[int] | None = None) -> Moments
     count = math.prod(array.shape[one] for one in axes)
     kept = [length for one, length in enumerate(array.shape) if one not in axes]
     # An array of no axes becomes a scalar, as NumPy's own reductions give.
-    mean, m2 = (one.reshape(kept)[()] for one in measure(array, frozenset(axes), np.dtype(np.float64)))
-    return Moments(count, mean, m2)
+    found = measure(array, frozenset(axes), np.dtype(np.float64))
+    return Moments(count, found.mean.reshape(kept)[()], found.m2.reshape(kept)[()])

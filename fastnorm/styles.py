@@ -183,7 +183,7 @@ def adaptive_instance_norm(
     channels = arguments.as_channels(content, channel_axis, eps, out, dtype, per_sample=True, name="content")
     style, style_axis = arguments.as_style(style, channel_axis, channels)
     spatial = frozenset(range(1, style.ndim)) - {style_axis}
-    mean, m2 = measure(style, spatial, as_arithmetic(style, channels.arithmetic))
+    mean, _, m2 = measure(style, spatial, as_arithmetic(style, channels.arithmetic))
     std = statistics.deviation(m2, math.prod(style.shape[axis] for axis in spatial), channels.eps)
     with np.errstate(over="ignore"):  # float64 statistics beyond float32
         weight, bias = (

@@ -17,5 +17,7 @@ def normalize(
     eps: float,
     ddof: int,
     statistic: int,
+    power: float,
+    upper: float,
     y_is_new: bool,
 ) -> None: ...

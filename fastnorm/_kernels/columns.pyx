@@ -156,6 +156,8 @@ def normalize(
     double eps,
     Py_ssize_t ddof,
     int statistic,
+    double power,                   # IN  NORM_POWER: p
+    double upper,                   # IN  EXTREMES: the largest result
     bint y_is_new,                  # IN  its pages were not written yet
 ) -> None:
     """Normalise every (batch, keep) over (outer, segments, run); float16 comes as uint16 and bfloat16 as int16."""
@@ -163,7 +165,10 @@ def normalize(
     cdef columns_context c
     cdef Py_ssize_t bytes_moved, columns
     cdef int threads
-    fill_problem(&p, x, y, weight, bias, mean, rstd, m2, x_type, y_type, eps, ddof, statistic, y_is_new)
+    fill_problem(
+        &p, x, y, weight, bias, mean, rstd, m2, x_type, y_type, eps, ddof, statistic, power, upper,
+        y_is_new,
+    )
     p.side = side
     bytes_moved = cnp.PyArray_NBYTES(<cnp.ndarray> x) + (0 if y is None else cnp.PyArray_NBYTES(<cnp.ndarray> y))
     threads = team_for(bytes_moved)

@@ -14,6 +14,12 @@ cdef extern from "problem.h" nogil:
         FN_SQUARES
         FN_STANDARDIZED
         FN_GIVEN
+        FN_NORM_1
+        FN_NORM_2
+        FN_NORM_LARGEST
+        FN_NORM_SMALLEST
+        FN_NORM_POWER
+        FN_EXTREMES
 
     ctypedef struct fn_moments:
         double count, mean, mean_lo, m2
@@ -35,7 +41,7 @@ cdef extern from "problem.h" nogil:
         double *mean
         double *rstd
         double *m2
-        double eps, inverse_n, inverse_elements
+        double eps, inverse_n, inverse_elements, power, upper
         int statistic, side, stream, x_type, y_type
 
     ctypedef struct fn_column_map:
@@ -71,6 +77,7 @@ cdef extern from "problem.h" nogil:
         fn_column_moments column_moments[4][2]
         fn_column_finish column_finish[4][2]
         fn_column_apply column_apply[4][4]
+        void power_roots(Py_ssize_t n, const double *level, double power, double *sums)
 
 
 cdef extern from "pieces.h" nogil:
@@ -82,15 +89,12 @@ cdef extern from "pieces.h" nogil:
 
 
 cdef extern from "statistic.h" nogil:
-    void fn_merge(fn_moments *a, const fn_moments *b)
+    int fn_sums_of(int statistic)
+    void fn_merge(int sums, fn_moments *a, const fn_moments *b)
     void fn_merge_part(const fn_problem *p, Py_ssize_t columns, Py_ssize_t index, double *moments, const double *part)
-    bint fn_finish(
-        const fn_moments *m, double inverse_n, double eps, int statistic, int is_f64, fn_statistic *out
-    )
-    bint fn_rescue_plan(const fn_range *range, double eps, int statistic, fn_statistic *out)
-    void fn_rescue_finish(
-        const fn_moments *m, double inverse_n, double eps, int statistic, int is_f64, fn_statistic *out
-    )
+    bint fn_finish(const fn_problem *p, const fn_moments *m, int is_f64, fn_statistic *out)
+    bint fn_rescue_plan(const fn_problem *p, const fn_range *range, fn_statistic *out)
+    void fn_rescue_finish(const fn_problem *p, const fn_moments *m, int is_f64, fn_statistic *out)
     void fn_range_merge(fn_range *a, const fn_range *b)
     void fn_given(double mean, double rstd, int is_f64, fn_statistic *out)
     void fn_report(const fn_problem *p, Py_ssize_t s, const fn_statistic *statistic)

@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+def power_roots(level: NDArray[np.float64], power: float, sums: NDArray[np.float64]) -> None: ...
 def normalize(
     x: NDArray[Any],
     y: NDArray[Any] | None,
@@ -16,5 +17,7 @@ def normalize(
     eps: float,
     ddof: int,
     statistic: int,
+    power: float,
+    upper: float,
     y_is_new: bool,
 ) -> None: ...

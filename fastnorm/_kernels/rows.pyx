@@ -26,6 +26,7 @@ from fastnorm._kernels.problem cimport (
     fn_rescue_finish,
     fn_rescue_plan,
     fn_statistic,
+    fn_sums_of,
 )
 from fastnorm._kernels.tasks cimport run, team_for
 from fastnorm._kernels.views cimport fill_problem
@@ -76,7 +77,7 @@ cdef fn_moments merged_moments(pieces_context *c, Py_ssize_t n_pieces, int threa
     cdef Py_ssize_t index
     run(moments_task, c, n_pieces, threads)
     for index in range(1, n_pieces):
-        fn_merge(&c.moments[0], &c.moments[index])
+        fn_merge(fn_sums_of(c.problem.statistic), &c.moments[0], &c.moments[index])
     return c.moments[0]
 
 
@@ -100,12 +101,12 @@ cdef void shared_row(pieces_context *c, Py_ssize_t n_pieces, int threads) noexce
         fn_given(p.mean[c.row], p.rstd[c.row], c.is_f64, &statistic)
     else:
         moments = merged_moments(c, n_pieces, threads)
-        if not fn_finish(&moments, p.inverse_n, p.eps, p.statistic, c.is_f64, &statistic):
+        if not fn_finish(p, &moments, c.is_f64, &statistic):
             bounds = merged_range(c, n_pieces, threads)
-            if fn_rescue_plan(&bounds, p.eps, p.statistic, &statistic):
+            if fn_rescue_plan(p, &bounds, &statistic):
                 c.exponent = statistic.exponent
                 moments = merged_moments(c, n_pieces, threads)
-                fn_rescue_finish(&moments, p.inverse_n, p.eps, p.statistic, c.is_f64, &statistic)
+                fn_rescue_finish(p, &moments, c.is_f64, &statistic)
         fn_report(p, c.row, &statistic)
     if p.y.data != NULL:
         run(apply_task, c, n_pieces, threads)
@@ -132,6 +133,19 @@ cdef int shared_rows(const fn_problem *p, Py_ssize_t n_pieces, int threads) exce
     return 0
 
 
+def power_roots(
+    cnp.ndarray level,              # IN  float64, contiguous
+    double power,
+    cnp.ndarray sums,               # IN  of (|x| / level)^power; OUT norm / level; float64, contiguous, level's shape
+) -> None:
+    """From what NORM_POWER summed to norms."""
+    cdef uint64_t mode = fn_float_mode_enter()
+    kernels.power_roots(
+        cnp.PyArray_SIZE(sums), <double *> cnp.PyArray_DATA(level), power, <double *> cnp.PyArray_DATA(sums)
+    )
+    fn_float_mode_leave(mode)
+
+
 def normalize(
     object x,                       # IN  [batch, outer, keep, segments, run], segments * run contiguous
     object y,                       # OUT the same shape; x itself, or memory that x does not touch; or None
@@ -145,6 +159,8 @@ def normalize(
     double eps,
     Py_ssize_t ddof,
     int statistic,
+    double power,                   # IN  NORM_POWER: p
+    double upper,                   # IN  EXTREMES: the largest result
     bint y_is_new,                  # IN  its pages were not written yet
 ) -> None:
     """Normalise every (batch, keep) over (outer, segments, run); float16 comes as uint16 and bfloat16 as int16."""
@@ -152,7 +168,10 @@ def normalize(
     cdef rows_context c
     cdef Py_ssize_t row_bytes, bytes_moved, n_pieces
     cdef int threads
-    fill_problem(&p, x, y, weight, bias, mean, rstd, m2, x_type, y_type, eps, ddof, statistic, y_is_new)
+    fill_problem(
+        &p, x, y, weight, bias, mean, rstd, m2, x_type, y_type, eps, ddof, statistic, power, upper,
+        y_is_new,
+    )
     bytes_moved = cnp.PyArray_NBYTES(<cnp.ndarray> x) + (0 if y is None else cnp.PyArray_NBYTES(<cnp.ndarray> y))
     threads = team_for(bytes_moved)
     c.problem = &p

@@ -6,7 +6,7 @@ are those of every other way.
 cimport numpy as cnp
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
-from libc.math cimport isfinite
+from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport uint64_t
 
 from fastnorm._kernels.isa cimport kernels
@@ -118,6 +118,8 @@ def small(object x, object weight, object bias, object axis, object eps, object 
     p.weight.segments = p.bias.segments = 0 if length == 1 else cnp.PyArray_ITEMSIZE(array)
     p.mean = p.rstd = p.m2 = NULL
     p.eps = eps_value
+    p.power = 0
+    p.upper = INFINITY
     p.inverse_n = p.inverse_elements = 1.0 / <double> length
     p.statistic = statistic
     p.stream = 0

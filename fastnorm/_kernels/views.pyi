@@ -11,5 +11,11 @@ UNCENTERED: Final[int]
 SQUARES: Final[int]
 STANDARDIZED: Final[int]
 GIVEN: Final[int]
+NORM_1: Final[int]
+NORM_2: Final[int]
+NORM_LARGEST: Final[int]
+NORM_SMALLEST: Final[int]
+NORM_POWER: Final[int]
+EXTREMES: Final[int]
 
 def view(array: NDArray[Any], sizes: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[Any]: ...

@@ -12,10 +12,16 @@ from fastnorm._kernels.isa cimport last_level_cache
 from fastnorm._kernels.problem cimport (
     FN_BF16,
     FN_CENTERED,
+    FN_EXTREMES,
     FN_F16,
     FN_F32,
     FN_F64,
     FN_GIVEN,
+    FN_NORM_1,
+    FN_NORM_2,
+    FN_NORM_LARGEST,
+    FN_NORM_POWER,
+    FN_NORM_SMALLEST,
     FN_SQUARES,
     FN_STANDARDIZED,
     FN_UNCENTERED,
@@ -28,6 +34,10 @@ cnp.import_array()
 F32, F64, F16, BF16 = FN_F32, FN_F64, FN_F16, FN_BF16
 CENTERED, UNCENTERED, SQUARES, STANDARDIZED, GIVEN = (
     FN_CENTERED, FN_UNCENTERED, FN_SQUARES, FN_STANDARDIZED, FN_GIVEN
+)
+
+NORM_1, NORM_2, NORM_LARGEST, NORM_SMALLEST, NORM_POWER, EXTREMES = (
+    FN_NORM_1, FN_NORM_2, FN_NORM_LARGEST, FN_NORM_SMALLEST, FN_NORM_POWER, FN_EXTREMES
 )
 
 # Results this large are gone from the cache before anyone reads them, so they are written past it. The smaller of 3/4
@@ -119,6 +129,8 @@ cdef int fill_problem(
     double eps,
     Py_ssize_t ddof,                # IN  less than the elements of a statistic
     int statistic,
+    double power,
+    double upper,
     bint y_is_new,                  # IN  its pages were not written yet
 ) except -1:
     cdef int arithmetic = FN_F64 if x_type == FN_F64 or y_type == FN_F64 else FN_F32
@@ -135,6 +147,8 @@ cdef int fill_problem(
     p.eps = eps
     p.inverse_elements = 1.0 / <double> elements
     p.inverse_n = 1.0 / <double> (elements - ddof)
+    p.power = power
+    p.upper = upper
     p.statistic = statistic
     p.side = 1
     p.x_type = x_type

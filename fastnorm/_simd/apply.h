@@ -80,10 +80,25 @@ FN_COLD static void IN_XY(apply_unusual)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff
     }
 }
 
+/* As map, a block at a time, each cut off at the upper end while it is in the cache. */
+FN_COLD static void IN_XY(apply_below)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_map *map)
+{
+    for (ptrdiff_t i = 0; i < n; i += FN_LEAF) {
+        ptrdiff_t length = n - i < FN_LEAF ? n - i : FN_LEAF;
+        if (map->mode == FN_PLAIN)
+            IN_XY(map)(x + i, y + i, length, map, NULL, 0, 0);
+        else
+            IN_XY(apply_unusual)(x + i, y + i, length, map, NULL, 0);
+        IN_CY(cut_off)(y + i, length, map->upper);
+    }
+}
+
 static inline void IN_XY(apply)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_map *map,
                                 const IN_C(parameters) * parameters, ptrdiff_t offset, int stream)
 {
-    if (map->mode == FN_PLAIN)
+    if (map->upper < (double)INFINITY)
+        IN_XY(apply_below)(x, y, n, map);
+    else if (map->mode == FN_PLAIN)
         IN_XY(map)(x, y, n, map, parameters, offset, stream);
     else
         IN_XY(apply_unusual)(x, y, n, map, parameters, offset);

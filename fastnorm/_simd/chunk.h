@@ -24,23 +24,54 @@ FN_COLD static void IN_X(blank)(const TYPE(X) * x, ptrdiff_t n, int mode, TYPE(C
     }
 }
 
-static void IN_X(leaf_of)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length, int squares,
-                          int exponent, fn_moments *out)
+/* The sum of (|x| / level)^power over n <= FN_LEAF elements, `step` elements apart. */
+FN_COLD static double IN_X(leaf_powers)(const TYPE(X) * x, ptrdiff_t step, ptrdiff_t n, const fn_reading *reading)
+{
+    double scratch[FN_LEAF];
+    for (ptrdiff_t i = 0; i < n; i++)
+        scratch[i] = FROM(f64, X)(x[i * step]);
+    return sum_of_powers(scratch, n, reading->power, reading->level);
+}
+
+static void IN_X(leaf_of)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
+                          const fn_reading *reading, fn_moments *out)
 {
     const double inverse_n = 1.0 / (double)(stretches * length);
-    if (exponent == 0) {
-        IN_X(leaf)(x, stretches, gap, length, squares, inverse_n, out);
+    if (reading->sums == FN_SUM_POWERS) {
+        *out = (fn_moments){.count = (double)(stretches * length)};
+        for (ptrdiff_t k = 0; k < stretches; k++)
+            out->m2 += IN_X(leaf_powers)((const TYPE(X) *)((const char *)x + k * gap), 1, length, reading);
+        return;
+    }
+    const int with_shift = reading->sums == FN_MOMENTS || reading->sums == FN_SUM_SQUARES;
+    if (with_shift && reading->exponent == 0) {
+        IN_X(leaf)(x, stretches, gap, length, reading->sums, inverse_n, out);
         return;
     }
     TYPE(C) scratch[FN_LEAF];
-    for (ptrdiff_t k = 0; k < stretches; k++)
-        IN_X(scale)((const TYPE(X) *)((const char *)x + k * gap), length, exponent, scratch + k * length);
-    IN_CC(leaf)(scratch, stretches, length * (ptrdiff_t)sizeof *scratch, length, squares, inverse_n, out);
+    const TYPE(C) *values = scratch;
+    ptrdiff_t values_gap = length * (ptrdiff_t)sizeof *scratch;
+    if (reading->exponent == 0 && sizeof *x == sizeof *values) { /* in the arithmetic type already */
+        values = (const TYPE(C) *)(const void *)x;
+        values_gap = gap;
+    } else {
+        for (ptrdiff_t k = 0; k < stretches; k++) {
+            const TYPE(X) *at = (const TYPE(X) *)((const char *)x + k * gap);
+            if (reading->exponent == 0)
+                IN_X(widen)(at, length, scratch + k * length);
+            else
+                IN_X(scale)(at, length, reading->exponent, scratch + k * length);
+        }
+    }
+    if (with_shift)
+        IN_CC(leaf)(values, stretches, values_gap, length, reading->sums, inverse_n, out);
+    else
+        IN_C(extend_leaf)(values, stretches, values_gap, length, reading->sums, out);
 }
 
 /* Of `stretches` stretches, `gap` bytes from one's start to the next: leaf by leaf, merged in that order. */
-static void IN_X(stretch_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length, int squares,
-                                  int exponent, fn_moments *out)
+static void IN_X(stretch_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
+                                  const fn_reading *reading, fn_moments *out)
 {
     const ptrdiff_t per_leaf = fn_leaf_stretches(length);
     *out = (fn_moments){0};
@@ -49,11 +80,11 @@ static void IN_X(stretch_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdif
         for (ptrdiff_t i = 0; i < length; i += FN_LEAF) {
             fn_moments leaf;
             IN_X(leaf_of)(at + i, stretches - k < per_leaf ? stretches - k : per_leaf, gap,
-                          length - i < FN_LEAF ? length - i : FN_LEAF, squares, exponent, &leaf);
+                          length - i < FN_LEAF ? length - i : FN_LEAF, reading, &leaf);
             if (out->count == 0)
                 *out = leaf;
             else
-                fn_merge(out, &leaf);
+                fn_merge(reading->sums, out, &leaf);
         }
     }
 }
@@ -67,8 +98,9 @@ static const TYPE(X) * IN_X(locate)(const fn_problem *p, ptrdiff_t s, ptrdiff_t 
 static void IN_X(piece_moments)(const fn_problem *p, ptrdiff_t s, ptrdiff_t index, int exponent, fn_moments *out)
 {
     const fn_piece piece = fn_get_piece(p, index);
+    const fn_reading reading = fn_reading_of(p, s, exponent);
     IN_X(stretch_moments)(IN_X(locate)(p, s, piece.stretch, piece.start), piece.stretches, p->x.outer, piece.length,
-                          p->statistic == FN_SQUARES, exponent, out);
+                          &reading, out);
 }
 
 FN_COLD static void IN_X(piece_survey)(const fn_problem *p, ptrdiff_t s, ptrdiff_t index, fn_range *out)
@@ -89,7 +121,7 @@ static void IN_X(row_moments)(const fn_problem *p, ptrdiff_t s, int exponent, fn
     for (ptrdiff_t index = 1; index < n_pieces; index++) {
         fn_moments piece;
         IN_X(piece_moments)(p, s, index, exponent, &piece);
-        fn_merge(out, &piece);
+        fn_merge(fn_sums_of(p->statistic), out, &piece);
     }
 }
 
@@ -104,10 +136,10 @@ FN_COLD static void IN_X(rescue)(const fn_problem *p, ptrdiff_t s, fn_statistic 
         IN_X(piece_survey)(p, s, index, &piece);
         fn_range_merge(&range, &piece);
     }
-    if (!fn_rescue_plan(&range, p->eps, p->statistic, out))
+    if (!fn_rescue_plan(p, &range, out))
         return;
     IN_X(row_moments)(p, s, out->exponent, &moments);
-    fn_rescue_finish(&moments, p->inverse_n, p->eps, p->statistic, IS_F64(C), out);
+    fn_rescue_finish(p, &moments, IS_F64(C), out);
 }
 
 static void IN_X(row_statistic)(const fn_problem *p, ptrdiff_t s, fn_statistic *out)
@@ -117,12 +149,12 @@ static void IN_X(row_statistic)(const fn_problem *p, ptrdiff_t s, fn_statistic *
         fn_given(p->mean[s], p->rstd[s], IS_F64(C), out);
         return;
     }
-    if (p->outer == 1 && p->segments * p->run <= FN_LEAF)
-        IN_X(leaf)(IN_X(locate)(p, s, 0, 0), 1, 0, p->segments * p->run, p->statistic == FN_SQUARES,
-                   p->inverse_elements, &moments);
+    if (p->outer == 1 && p->segments * p->run <= FN_LEAF && p->statistic <= FN_SQUARES)
+        IN_X(leaf)(IN_X(locate)(p, s, 0, 0), 1, 0, p->segments * p->run, fn_sums_of(p->statistic), p->inverse_elements,
+                   &moments);
     else
         IN_X(row_moments)(p, s, 0, &moments);
-    if (!fn_finish(&moments, p->inverse_n, p->eps, p->statistic, IS_F64(C), out))
+    if (!fn_finish(p, &moments, IS_F64(C), out))
         IN_X(rescue)(p, s, out);
     fn_report(p, s, out);
 }

@@ -89,6 +89,8 @@ static inline __attribute__((always_inline)) void IN_XY(map_rows)(const fn_probl
             } else {
                 IN_XY(map_columns)(x, y, length, map, &row, next_x, next_y, how, stream);
             }
+            if (map->upper < (double)INFINITY)
+                IN_CY(cut_off)(y, length, map->upper);
         }
     }
 }

@@ -69,6 +69,28 @@ static __attribute__((noinline)) void IN_X(add_rows)(const char *x, ptrdiff_t st
         IN_X(add_group)(x + r * stride, stride, (int)(rows - r), width, squares, shift, sum, square);
 }
 
+/* The other sums. */
+static void IN_X(extend_rows)(const char *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t width, int sums,
+                              TYPE(C) * first, TYPE(C) * second)
+{
+    TYPE(C) widened[FN_ROW_GROUP * FN_TILE];
+    for (ptrdiff_t c = 0; c < width; c++) {
+        first[c] = IN_C(first_start)(sums);
+        second[c] = IN_C(second_start)(sums);
+    }
+    for (ptrdiff_t r = 0; r < rows; r += FN_ROW_GROUP) {
+        const char *at = x + r * stride;
+        ptrdiff_t n = rows - r < FN_ROW_GROUP ? rows - r : FN_ROW_GROUP, step = stride;
+        if (sizeof(TYPE(X)) != sizeof(TYPE(C))) {
+            for (ptrdiff_t i = 0; i < n; i++)
+                IN_X(widen)(IN_X(row_at)(at, stride, i), width, widened + i * width);
+            at = (const char *)widened;
+            step = width * (ptrdiff_t)sizeof *widened;
+        }
+        IN_C(extend_group)(at, step, n, width, sums, first, second);
+    }
+}
+
 /* The mean of the first rows: a shift near the data. */
 static void IN_X(pilot_rows)(const char *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t width, TYPE(C) * shift)
 {
@@ -101,7 +123,7 @@ static int IN_X(move_shift)(ptrdiff_t width, double inverse_n, TYPE(C) * shift, 
 }
 
 /* The moments of up to FN_ROW_CHUNK rows of `width` columns, leaf by leaf. */
-static void IN_X(chunk_columns)(const char *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t width, int squares,
+static void IN_X(chunk_columns)(const char *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t width, int sums,
                                 double *mean, double *mean_lo, double *m2)
 {
     TYPE(C) shift[FN_TILE], sum[FN_TILE], square[FN_TILE];
@@ -110,10 +132,15 @@ static void IN_X(chunk_columns)(const char *x, ptrdiff_t stride, ptrdiff_t rows,
         const ptrdiff_t n = rows - r < FN_ROW_LEAF ? rows - r : FN_ROW_LEAF;
         const double inverse_n = 1.0 / (double)n;
         double *to_mean = r ? leaf_mean : mean, *to_mean_lo = r ? leaf_mean_lo : mean_lo, *to_m2 = r ? leaf_m2 : m2;
-        if (squares) {
-            IN_X(add_rows)(x + r * stride, stride, n, width, 1, shift, sum, square);
+        if (sums != FN_MOMENTS) {
+            memset(sum, 0, sizeof sum);
+            if (sums == FN_SUM_SQUARES)
+                IN_X(add_rows)(x + r * stride, stride, n, width, 1, shift, sum, square);
+            else
+                IN_X(extend_rows)(x + r * stride, stride, n, width, sums, sum, square);
             for (ptrdiff_t c = 0; c < width; c++) {
-                to_mean[c] = to_mean_lo[c] = 0;
+                to_mean[c] = sum[c];
+                to_mean_lo[c] = 0;
                 to_m2[c] = square[c];
             }
         } else {
@@ -132,13 +159,30 @@ static void IN_X(chunk_columns)(const char *x, ptrdiff_t stride, ptrdiff_t rows,
             }
         }
         if (r)
-            fn_merge_columns(width, (double)r, mean, mean_lo, m2, (double)n, leaf_mean, leaf_mean_lo, leaf_m2);
+            fn_merge_columns(sums, width, (double)r, mean, mean_lo, m2, (double)n, leaf_mean, leaf_mean_lo, leaf_m2);
     }
 }
 
 static const char *IN_X(column_at)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t keep)
 {
     return p->x.data + batch * p->x.batch + keep * p->x.keep;
+}
+
+/* The sums of powers of up to FN_ROW_CHUNK rows, a column at a time. */
+FN_COLD static void IN_X(column_powers)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, const char *x,
+                                        ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t width,
+                                        double *out)
+{
+    const ptrdiff_t stretch = p->segments * p->run;
+    for (ptrdiff_t c = 0; c < columns; c++) {
+        const fn_reading reading = fn_reading_of(p, batch * p->keep + first + c % width / stretch, 0);
+        out[c] = out[columns + c] = out[2 * columns + c] = 0;
+        for (ptrdiff_t r = 0; r < rows; r += FN_LEAF) {
+            const TYPE(X) *at = IN_X(row_at)(x, stride, r) + c;
+            out[2 * columns + c] += IN_X(leaf_powers)(at, stride / (ptrdiff_t)sizeof *at,
+                                                      rows - r < FN_LEAF ? rows - r : FN_LEAF, &reading);
+        }
+    }
 }
 
 static void IN_X(column_moments)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last, ptrdiff_t index,
@@ -150,8 +194,11 @@ static void IN_X(column_moments)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t
     const ptrdiff_t stride = left_over ? p->x.outer : p->side * p->x.outer;
     const ptrdiff_t start = left_over ? rows * p->side * p->x.outer : from * stride;
     const ptrdiff_t n = left_over ? p->outer % p->side : rows - from < FN_ROW_CHUNK ? rows - from : FN_ROW_CHUNK;
-    IN_X(chunk_columns)(IN_X(column_at)(p, batch, first) + start, stride, n, columns, p->statistic == FN_SQUARES, out,
-                        out + columns, out + 2 * columns);
+    const char *x = IN_X(column_at)(p, batch, first) + start;
+    if (p->statistic == FN_NORM_POWER)
+        IN_X(column_powers)(p, batch, first, x, stride, n, columns, fn_columns(p, first, last) / p->side, out);
+    else
+        IN_X(chunk_columns)(x, stride, n, columns, fn_sums_of(p->statistic), out, out + columns, out + 2 * columns);
 }
 
 /* Unusual data of one statistic: gathered leaf by leaf, then as in rescue. */
@@ -163,8 +210,9 @@ FN_COLD static void IN_X(column_rescue)(const fn_problem *p, ptrdiff_t batch, pt
     fn_moments moments = {0};
     for (ptrdiff_t i = 0; i < n; i++)
         fn_range_add(&range, FROM(f64, X)(IN_X(row_at)(x, p->x.outer, i / stretch)[i % stretch]));
-    if (!fn_rescue_plan(&range, p->eps, p->statistic, out))
+    if (!fn_rescue_plan(p, &range, out))
         return;
+    const fn_reading reading = fn_reading_of(p, batch * p->keep + keep, 0);
     moments.count = (double)n;
     for (ptrdiff_t i = 0, length; i < n && range.largest > 0; i += length) { /* zeros have nothing to sum */
         TYPE(C) scratch[FN_LEAF];
@@ -173,13 +221,13 @@ FN_COLD static void IN_X(column_rescue)(const fn_problem *p, ptrdiff_t batch, pt
         for (ptrdiff_t j = 0; j < length; j++)
             IN_X(scale)(&IN_X(row_at)(x, p->x.outer, (i + j) / stretch)[(i + j) % stretch], 1, out->exponent,
                         scratch + j);
-        IN_CC(leaf)(scratch, 1, 0, length, p->statistic == FN_SQUARES, 1.0 / (double)length, &leaf);
+        IN_CC(leaf_of)(scratch, 1, 0, length, &reading, &leaf);
         if (i == 0)
             moments = leaf;
         else
-            fn_merge(&moments, &leaf);
+            fn_merge(fn_sums_of(p->statistic), &moments, &leaf);
     }
-    fn_rescue_finish(&moments, p->inverse_n, p->eps, p->statistic, IS_F64(C), out);
+    fn_rescue_finish(p, &moments, IS_F64(C), out);
 }
 
 /* One statistic from its columns of `acc` (3 * columns doubles), and of the rows left over. */
@@ -202,68 +250,13 @@ static void IN_X(column_statistic)(const fn_problem *p, ptrdiff_t batch, ptrdiff
                 if (moments.count == 0)
                     moments = one;
                 else
-                    fn_merge(&moments, &one);
+                    fn_merge(fn_sums_of(p->statistic), &moments, &one);
             }
         }
     }
-    if (!fn_finish(&moments, p->inverse_n, p->eps, p->statistic, IS_F64(C), out))
+    if (!fn_finish(p, &moments, IS_F64(C), out))
         IN_X(column_rescue)(p, batch, keep, out);
     fn_report(p, s, out);
-}
-
-/* Weight and bias of each column, in float64; neutral where they differ from row to row, or are absent. */
-static __attribute__((noinline)) void IN_X(column_parameters)(const fn_problem *p, const fn_operand *parameter,
-                                                              ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
-                                                              double neutral, double *out)
-{
-    const ptrdiff_t stretch = p->segments * p->run, width = (last - first) * stretch;
-    const char *at = IN_C(parameter_at)(parameter, batch, 0, first);
-    if (!at || p->weight.outer || p->bias.outer) {
-        for (ptrdiff_t c = 0; c < width; c++)
-            out[c] = neutral;
-    } else if (stretch == 1 && parameter->keep == sizeof(TYPE(C))) {
-        for (ptrdiff_t c = 0; c < width; c++)
-            out[c] = ((const TYPE(C) *)at)[c];
-    } else {
-        for (ptrdiff_t c = 0; c < width; c++)
-            out[c] = *(const TYPE(C) *)(at + c / stretch * parameter->keep + c % stretch * parameter->segments);
-    }
-}
-
-/* fn_finish, fn_report and fn_fold for plain statistics of one column each; 0, having written what does not matter,
- * where one is not plain. */
-static int IN_X(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width, const double *acc,
-                              const double *weight, const double *bias, TYPE(C) * to_mean, TYPE(C) * to_scale,
-                              TYPE(C) * to_shift)
-{
-    const double low = fn_low(IS_F64(C)), high = fn_high(IS_F64(C)), *mean = acc, *mean_lo = acc + width;
-    const double smallest = IS_F64(C) ? DBL_MIN : FLT_MIN, largest = IS_F64(C) ? DBL_MAX : FLT_MAX;
-    const double *m2 = acc + 2 * width, centered = fn_is_centered(p->statistic); /* 1 or 0 */
-    double rstd[FN_TILE];
-    int plain = 1;
-    for (ptrdiff_t c = 0; c < width; c++) {
-        double variance = m2[c] * p->inverse_n + p->eps;
-        plain &= (variance >= low) & (variance <= high);
-        rstd[c] = 1.0 / sqrt(variance);
-    }
-    for (ptrdiff_t c = 0; c < width; c++) {
-        double exact = mean[c] * centered + 0.0, scale = rstd[c] * weight[c], magnitude = fabs(scale);
-        TYPE(C) rounded = (TYPE(C))exact;
-        double rest = (exact - rounded) + mean_lo[c] * centered;
-        double without_scale = bias[c] + 0.0, with_rest = bias[c] - rest * scale; /* no branch, or no vectors */
-        double shift = rest == 0 ? bias[c] : with_rest;
-        plain &= ((magnitude >= smallest) & (magnitude <= largest)) | (weight[c] == 0);
-        to_mean[c] = rounded;
-        to_scale[c] = (TYPE(C))scale;
-        to_shift[c] = (TYPE(C))(scale == 0 ? without_scale : shift);
-    }
-    if (p->mean)
-        memcpy(p->mean + s, mean, (size_t)width * sizeof *mean);
-    if (p->rstd)
-        memcpy(p->rstd + s, rstd, (size_t)width * sizeof *rstd);
-    if (p->m2)
-        memcpy(p->m2 + s, m2, (size_t)width * sizeof *m2);
-    return plain;
 }
 
 static void IN_X(column_finish)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
@@ -272,11 +265,13 @@ static void IN_X(column_finish)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
     const ptrdiff_t columns = fn_columns(p, first, last), stretch = p->segments * p->run, width = columns / p->side;
     double weight[FN_TILE], bias[FN_TILE];
     TYPE(C) *mean = out->mean.C, *scale = out->scale.C, *shift = out->shift.C;
-    IN_X(column_parameters)(p, &p->weight, batch, first, last, 1.0, weight);
-    IN_X(column_parameters)(p, &p->bias, batch, first, last, -0.0, bias);
+    IN_C(column_parameters)(p, &p->weight, batch, first, last, 1.0, weight);
+    IN_C(column_parameters)(p, &p->bias, batch, first, last, -0.0, bias);
     out->unusual = 0;
-    if (columns == last - first && p->statistic <= FN_SQUARES &&
-        IN_X(finish_plain)(p, batch * p->keep + first, width, moments, weight, bias, mean, scale, shift))
+    out->upper = p->upper;
+    if (columns == last - first &&
+        (p->statistic <= FN_SQUARES || p->statistic == FN_NORM_1 || p->statistic == FN_NORM_2) &&
+        IN_C(finish_plain)(p, batch * p->keep + first, width, moments, weight, bias, mean, scale, shift))
         return;
     for (ptrdiff_t k = first; k < last; k++) {
         fn_statistic statistic;

@@ -34,8 +34,12 @@
 #define IN_CC(name) FN_NAME3(name, C, C)
 #define IS_F64(t) (sizeof(TYPE(t)) == sizeof(fn_f64))
 
+#include "powers.h"
+
 #define C f32
 #include "parameters.h"
+#include "extremes.h"
+#include "finish_plain.h"
 #define X f32
 #include "statistics.h"
 #define X f16
@@ -53,6 +57,8 @@
 
 #define C f64
 #include "parameters.h"
+#include "extremes.h"
+#include "finish_plain.h"
 #define X f64
 #include "statistics.h"
 #define X f32
@@ -111,4 +117,5 @@ const fn_kernels FN_NAME2(fn_kernels, FN_ISA) = {
     .column_moments = FN_SUMS(column_moments),
     .column_finish = FN_SUMS(column_finish),
     .column_apply = FN_PAIRS(column_apply),
+    .power_roots = power_roots,
 };

@@ -108,11 +108,21 @@ static void IN_X(leaf_squares)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t
     out->m2 = V(tree)(V(add)(V(add)(s0, s2), V(add)(s1, s3)));
 }
 
-static inline void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length, int squares,
+static inline void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length, int sums,
                               double inverse_n, fn_moments *out)
 {
-    if (squares)
+    if (sums == FN_SUM_SQUARES)
         IN_X(leaf_squares)(x, stretches, gap, length, out);
     else
         IN_X(leaf_moments)(x, stretches, gap, length, inverse_n, out);
+}
+
+/* x in the arithmetic type. */
+static void IN_X(widen)(const TYPE(X) * x, ptrdiff_t n, TYPE(C) * out)
+{
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        STORE(C)(out + i, LOAD(X)(x + i));
+    if (i < n)
+        STORE_PART(C)(out + i, LOAD_PART(X)(x + i, n - i), n - i);
 }

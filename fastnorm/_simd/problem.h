@@ -32,8 +32,9 @@ enum {
 /* Columns in one tile: their sums stay in the first-level cache, their doubles on a thread's stack. */
 enum { FN_TILE = 512, FN_TILE_ROOM = FN_TILE + 16 };
 
-/* count, mean (an unevaluated sum hi + lo) and sum of squared deviations. For RMS norm the mean is 0: its deviations
- * are the values, and the same merge adds them up. */
+/* count, mean (an unevaluated sum hi + lo) and sum of squared deviations. Other sums (FN_SUM_SQUARES ...) are in m2,
+ * with a mean of 0: the same merge adds them up. FN_RANGE: mean is the smallest, m2 the largest value. FN_LARGEST and
+ * FN_SMALLEST: m2 is that magnitude, mean is 0 or, where some value is not finite, NaN. */
 typedef struct {
     double count, mean, mean_lo, m2;
 } fn_moments;
@@ -51,14 +52,15 @@ enum { FN_PLAIN, FN_SCALED, FN_ALL_NAN, FN_ZEROED };
  * values become 0, infinite ones NaN. */
 typedef struct {
     double mean, mean_lo, rstd;
-    double reported_mean, reported_rstd, reported_m2; /* of the unscaled data, for the caller */
+    double reported_mean, reported_rstd, reported_m2; /* of the unscaled data, for the caller; a norm as m2 */
+    double span, upper;                               /* FN_EXTREMES: what becomes the largest result, and that */
     int mode, exponent;
 } fn_statistic;
 
-/* The same with a weight and a bias that do not vary: y = (x * 2^-exponent - mean) * scale + shift. The numbers are
- * values of the arithmetic type, held in doubles. */
+/* The same with a weight and a bias that do not vary: y = (x * 2^-exponent - mean) * scale + shift, at most upper. The
+ * numbers are values of the arithmetic type, held in doubles. */
 typedef struct {
-    double mean, scale, shift;
+    double mean, scale, shift, upper;
     int mode, exponent;
 } fn_map;
 
@@ -70,7 +72,8 @@ typedef struct {
     } mean, scale, shift;
     int16_t exponent[FN_TILE];
     int8_t mode[FN_TILE];
-    int unusual; /* whether any mode is not FN_PLAIN */
+    double upper; /* of all */
+    int unusual;  /* whether any mode is not FN_PLAIN */
 } fn_column_map;
 
 /* How weight and bias meet a stretch or a row of data: one value of each, one for each segment, or one for each
@@ -84,8 +87,25 @@ typedef struct {
 
 /* FN_CENTERED: layer norm. FN_UNCENTERED: variance about the mean, x not centred. FN_SQUARES: RMS norm.
  * FN_STANDARDIZED: z-score, where data that is constant within rounding becomes 0. FN_GIVEN: nothing is summed, mean
- * and rstd come in. */
-enum { FN_CENTERED, FN_UNCENTERED, FN_SQUARES, FN_STANDARDIZED, FN_GIVEN };
+ * and rstd come in. FN_NORM_*: x / max(norm, eps); of p = 1, 2, inf and -inf. FN_NORM_POWER: of any other p, and no
+ * more than the statistics: level comes in as the mean, a magnitude near which all powers are taken. FN_EXTREMES: (x -
+ * min) / (max - min), where NaN is not seen. */
+enum {
+    FN_CENTERED,
+    FN_UNCENTERED,
+    FN_SQUARES,
+    FN_STANDARDIZED,
+    FN_GIVEN,
+    FN_NORM_1,
+    FN_NORM_2,
+    FN_NORM_LARGEST,
+    FN_NORM_SMALLEST,
+    FN_NORM_POWER,
+    FN_EXTREMES
+};
+
+/* What one pass over the data finds for them. */
+enum { FN_MOMENTS, FN_SUM_SQUARES, FN_SUM_MAGNITUDES, FN_LARGEST, FN_SMALLEST, FN_RANGE, FN_SUM_POWERS };
 
 typedef struct {
     ptrdiff_t batch, outer, keep, segments, run; /* sizes */
@@ -93,11 +113,19 @@ typedef struct {
     double *mean, *rstd, *m2;                    /* [batch * keep] each, or NULL; FN_GIVEN: mean and rstd come in */
     double eps;
     double inverse_n, inverse_elements; /* 1 / (elements of a statistic - ddof), and without ddof */
+    double power;                       /* FN_NORM_POWER: p */
+    double upper;                       /* FN_EXTREMES: the largest result */
     int statistic;
     int side;   /* columns: outer positions that lie side by side in one row */
     int stream; /* write past the caches; x and y are not the same memory */
     int x_type, y_type;
 } fn_problem;
+
+/* What one pass finds, in data * 2^-exponent; FN_SUM_POWERS: the sum of (|x| / level)^power. */
+typedef struct {
+    int sums, exponent;
+    double power, level;
+} fn_reading;
 
 typedef struct {
     int fma; /* 0: multiply-add rounds twice, so bits differ from the other tiers */
@@ -125,6 +153,9 @@ typedef struct {
                                        const double *moments, const double *rest, fn_column_map *out);
     void (*column_apply[FN_TYPES][FN_TYPES])(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
                                              ptrdiff_t from, ptrdiff_t to, const fn_column_map *map);
+    /* Sums of (|x| / level)^power become what level is multiplied by to give the norm: 1 where it is 0 or not finite.
+     */
+    void (*power_roots)(ptrdiff_t n, const double *level, double power, double *sums);
 } fn_kernels;
 
 #endif

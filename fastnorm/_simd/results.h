@@ -1,5 +1,7 @@
 /* The kernels that write type Y in arithmetic type C, from C itself and from every X that goes with them. Ends the life
  * of Y, for the next one. */
+#include "cut_off.h"
+
 #define X C
 #include "apply.h"
 #include "rows.h"

@@ -12,6 +12,26 @@
 
 #include "pieces.h"
 
+/* What the data has to be asked for. */
+static inline int fn_sums_of(int statistic)
+{
+    switch (statistic) {
+    case FN_SQUARES:
+    case FN_NORM_2: return FN_SUM_SQUARES;
+    case FN_NORM_1: return FN_SUM_MAGNITUDES;
+    case FN_NORM_LARGEST: return FN_LARGEST;
+    case FN_NORM_SMALLEST: return FN_SMALLEST;
+    case FN_NORM_POWER: return FN_SUM_POWERS;
+    case FN_EXTREMES: return FN_RANGE;
+    default: return FN_MOMENTS;
+    }
+}
+
+static inline fn_reading fn_reading_of(const fn_problem *p, ptrdiff_t s, int exponent)
+{
+    return (fn_reading){fn_sums_of(p->statistic), exponent, p->power, p->statistic == FN_NORM_POWER ? p->mean[s] : 1};
+}
+
 /* a + b, and what rounding took from it (Knuth). */
 static inline double fn_two_sum(double a, double b, double *lost)
 {
@@ -20,9 +40,18 @@ static inline double fn_two_sum(double a, double b, double *lost)
     return sum;
 }
 
+static inline double fn_smaller(double a, double b) { return b < a ? b : a; }
+static inline double fn_larger(double a, double b) { return b > a ? b : a; }
+
 /* a becomes the moments of both; the order matters to the last bit, so callers merge by index. */
-static inline void fn_merge(fn_moments *a, const fn_moments *b)
+static inline void fn_merge(int sums, fn_moments *a, const fn_moments *b)
 {
+    if (sums == FN_LARGEST || sums == FN_SMALLEST || sums == FN_RANGE) {
+        a->count += b->count;
+        a->mean = sums == FN_RANGE ? fn_smaller(a->mean, b->mean) : a->mean + b->mean;
+        a->m2 = sums == FN_SMALLEST ? fn_smaller(a->m2, b->m2) : fn_larger(a->m2, b->m2);
+        return;
+    }
     double count = a->count + b->count, weight = b->count / count;
     double delta = (b->mean - a->mean) + (b->mean_lo - a->mean_lo);
     double lost;
@@ -33,10 +62,20 @@ static inline void fn_merge(fn_moments *a, const fn_moments *b)
 }
 
 /* fn_merge for n statistics side by side. */
-static inline void fn_merge_columns(ptrdiff_t n, double a_count, double *restrict a_mean, double *restrict a_mean_lo,
-                                    double *restrict a_m2, double b_count, const double *restrict b_mean,
-                                    const double *restrict b_mean_lo, const double *restrict b_m2)
+static inline void fn_merge_columns(int sums, ptrdiff_t n, double a_count, double *restrict a_mean,
+                                    double *restrict a_mean_lo, double *restrict a_m2, double b_count,
+                                    const double *restrict b_mean, const double *restrict b_mean_lo,
+                                    const double *restrict b_m2)
 {
+    if (sums == FN_LARGEST || sums == FN_SMALLEST || sums == FN_RANGE) {
+        for (ptrdiff_t i = 0; i < n; i++) {
+            fn_moments a = {a_count, a_mean[i], 0, a_m2[i]}, b = {b_count, b_mean[i], 0, b_m2[i]};
+            fn_merge(sums, &a, &b);
+            a_mean[i] = a.mean;
+            a_m2[i] = a.m2;
+        }
+        return;
+    }
     const double weight = b_count / (a_count + b_count), factor = a_count * weight;
     for (ptrdiff_t i = 0; i < n; i++) {
         double delta = (b_mean[i] - a_mean[i]) + (b_mean_lo[i] - a_mean_lo[i]);
@@ -52,8 +91,9 @@ static inline void fn_merge_part(const fn_problem *p, ptrdiff_t columns, ptrdiff
                                  const double *part)
 {
     const ptrdiff_t before = index * FN_ROW_CHUNK, left = fn_rows(p) - before;
-    fn_merge_columns(columns, (double)before, moments, moments + columns, moments + 2 * columns,
-                     (double)(left < FN_ROW_CHUNK ? left : FN_ROW_CHUNK), part, part + columns, part + 2 * columns);
+    fn_merge_columns(fn_sums_of(p->statistic), columns, (double)before, moments, moments + columns,
+                     moments + 2 * columns, (double)(left < FN_ROW_CHUNK ? left : FN_ROW_CHUNK), part, part + columns,
+                     part + 2 * columns);
 }
 
 /* The float64 value rounded to the arithmetic type. */
@@ -75,6 +115,8 @@ static inline int fn_is_constant(const fn_moments *m, double variance)
     return variance <= m->count * DBL_EPSILON * variance + bound * bound;
 }
 
+static inline int fn_is_norm(int statistic) { return statistic >= FN_NORM_1 && statistic <= FN_NORM_POWER; }
+
 static inline void fn_fill_statistic(const fn_moments *m, double variance, double rstd, int statistic, int is_f64,
                                      fn_statistic *out)
 {
@@ -84,19 +126,77 @@ static inline void fn_fill_statistic(const fn_moments *m, double variance, doubl
     out->reported_mean = m->mean;
     out->reported_rstd = out->rstd;
     out->reported_m2 = m->m2;
+    out->span = 0;
     out->mode = FN_PLAIN;
     out->exponent = 0;
 }
 
-/* The variances that need no fn_rescue: nothing overflowed or underflowed on the way there. */
+/* To divide data * 2^-out->exponent by; scaled once more where 1 / divisor would leave the range of float64. */
+static inline void fn_set_divisor(double divisor, fn_statistic *out)
+{
+    if ((divisor > 0 && divisor < 0x1p-1000) || (divisor > 0x1p1000 && divisor <= DBL_MAX)) {
+        int exponent = ilogb(divisor);
+        divisor = ldexp(divisor, -exponent);
+        out->mean = ldexp(out->mean, -exponent);
+        out->exponent += exponent;
+    }
+    out->rstd = 1.0 / divisor;
+    out->mode = out->exponent ? FN_SCALED : FN_PLAIN;
+}
+
+/* The norm is one of data * 2^-exponent. */
+static inline void fn_fill_norm(double norm, int exponent, double eps, fn_statistic *out)
+{
+    const double least = ldexp(eps, -exponent);
+    *out = (fn_statistic){.reported_m2 = ldexp(norm, exponent), .exponent = exponent};
+    fn_set_divisor(norm <= least ? least : norm, out);
+}
+
+/* The variances and sums of squares that need no fn_rescue: nothing overflowed or underflowed on the way there. */
 static inline double fn_low(int is_f64) { return is_f64 ? 0x1p-900 : 0x1p-100; }
 static inline double fn_high(int is_f64) { return is_f64 ? 0x1p1000 : 0x1p126; }
 
-/* 0 where the data needs fn_rescue: something overflowed, underflowed or is not finite. */
-static inline int fn_finish(const fn_moments *m, double inverse_n, double eps, int statistic, int is_f64,
-                            fn_statistic *out)
+/* A norm from its sum: the sum itself, or its root. 0 where a square or the sum left the range; not where so many as
+ * vanished could not have made the norm exceed eps. */
+static __attribute__((noinline)) int fn_finish_norm(const fn_moments *m, double eps, int statistic, int is_f64,
+                                                    fn_statistic *out)
 {
-    double variance = m->m2 * inverse_n + eps;
+    double sum = m->m2, low = fn_low(is_f64), high = fn_high(is_f64), lost = m->count * (is_f64 ? 0x1p-1074 : 0x1p-149);
+    if (statistic == FN_NORM_2 ? !((sum >= low && sum <= high) || sqrt(sum + lost) < eps)
+                               : statistic == FN_NORM_1 && !isfinite(sum))
+        return 0;
+    fn_fill_norm(statistic == FN_NORM_2 ? sqrt(sum) : sum + m->mean, 0, eps, out); /* a mean of NaN: see fn_moments */
+    return 1;
+}
+
+/* The smallest value becomes 0 and the largest 1, before weight and bias: so that fn_fold can see to the latter. */
+static __attribute__((noinline)) void fn_finish_extremes(const fn_problem *p, const fn_moments *m, int is_f64,
+                                                         fn_statistic *out)
+{
+    int none = !(m->mean <= m->m2); /* nothing but NaN */
+    double low = none ? 0 : m->mean, span = none ? 0 : fn_round_to(m->m2 - low, is_f64);
+    *out = (fn_statistic){.mean = low, .upper = p->upper};
+    if (isinf(span) && isfinite(low) && isfinite(m->m2)) {
+        out->exponent = 2;
+        out->mean = fn_round_to(low / 4, is_f64);
+        span = fn_round_to(m->m2 / 4 - out->mean, is_f64);
+    }
+    const int exponent = out->exponent;
+    fn_set_divisor(span > 0 ? span : INFINITY, out); /* a constant becomes 0 */
+    out->span = span > 0 && isfinite(span) ? ldexp(span, exponent - out->exponent) : 0;
+}
+
+/* 0 where the data needs fn_rescue: something overflowed, underflowed or is not finite. */
+static inline int fn_finish(const fn_problem *p, const fn_moments *m, int is_f64, fn_statistic *out)
+{
+    const int statistic = p->statistic;
+    if (statistic == FN_EXTREMES) {
+        fn_finish_extremes(p, m, is_f64, out);
+        return 1;
+    }
+    if (fn_is_norm(statistic))
+        return fn_finish_norm(m, p->eps, statistic, is_f64, out);
+    double variance = m->m2 * p->inverse_n + p->eps;
     /* Constant features are common. Here the mean is so large that no deviation's square could have vanished. */
     int constant = statistic == FN_STANDARDIZED && m->m2 == 0 && fabs(m->mean) >= (is_f64 ? 0x1p-450 : 0x1p-40) &&
                    isfinite(m->mean);
@@ -113,14 +213,22 @@ static inline void fn_given(double mean, double rstd, int is_f64, fn_statistic *
     fn_split_mean(mean, 0.0, is_f64, out);
 }
 
+/* The scale, no more than a few steps up, by which span reaches upper: what rounds beyond it is cut off there. */
+static inline double fn_reach(double span, double scale, double shift, double upper, int is_f64)
+{
+    for (int step = 0; step < 3 && fn_round_to(fma(span, scale, shift), is_f64) < upper; step++)
+        scale = is_f64 ? nextafter(scale, INFINITY) : (double)nextafterf((float)scale, INFINITY);
+    return scale;
+}
+
 /* Weight and bias that do not vary, folded into one multiply-add on the centred value. Where their product leaves the
  * range of the type, the data is scaled before it, by no more than puts the product back, so that it stays in range
  * itself. A mean that does not can have no data so near it that a result is finite, but the mean itself. */
-static inline fn_map fn_fold(const fn_statistic *s, double weight, double bias, int is_f64)
+static __attribute__((noinline)) fn_map fn_fold(const fn_statistic *s, double weight, double bias, int is_f64)
 {
     fn_map map = {.mode = s->mode, .exponent = s->exponent};
     double low = is_f64 ? DBL_MIN : FLT_MIN, high = is_f64 ? DBL_MAX : FLT_MAX;
-    double mean = s->mean, mean_lo = s->mean_lo, scale = s->rstd * weight, magnitude = fabs(scale);
+    double mean = s->mean, mean_lo = s->mean_lo, span = s->span, scale = s->rstd * weight, magnitude = fabs(scale);
     int in_range = magnitude >= low && magnitude <= high;
     if (!in_range && s->rstd != 0 && weight != 0 && isfinite(s->rstd) && isfinite(weight)) {
         int rstd_exponent, weight_exponent, top = is_f64 ? DBL_MAX_EXP - 1 : FLT_MAX_EXP - 1;
@@ -131,6 +239,7 @@ static inline fn_map fn_fold(const fn_statistic *s, double weight, double bias, 
         if (isfinite(scaled_mean)) {
             mean = scaled_mean;
             mean_lo = ldexp(mean_lo, shift);
+            span = ldexp(span, shift);
             map.exponent -= shift;
             if (map.mode == FN_PLAIN)
                 map.mode = FN_SCALED;
@@ -138,6 +247,9 @@ static inline fn_map fn_fold(const fn_statistic *s, double weight, double bias, 
     }
     map.mean = mean;
     map.scale = fn_round_to(scale, is_f64);
+    map.upper = span > 0 ? s->upper : INFINITY;
+    if (span > 0)
+        map.scale = fn_reach(span, map.scale, bias, s->upper, is_f64);
     /* An absent bias is -0.0, the neutral element of addition: it keeps the sign of a zero, but not of x * 0. What
      * rounding took from the mean must not become infinite, against an infinite x * scale. */
     map.shift = scale == 0                         ? bias + 0.0
@@ -166,11 +278,12 @@ static inline void fn_range_merge(fn_range *a, const fn_range *b)
 }
 
 /* How to redo data that fn_finish refused; 0 where there is nothing to sum again because some of it is not finite. */
-static inline int fn_rescue_plan(const fn_range *range, double eps, int statistic, fn_statistic *out)
+static inline int fn_rescue_plan(const fn_problem *p, const fn_range *range, fn_statistic *out)
 {
+    const int statistic = p->statistic, by_zero = statistic == FN_SQUARES || fn_is_norm(statistic);
     int infinite = range->plus_inf || range->minus_inf, data_exponent = 0, eps_exponent = 0;
     if (range->nan || infinite) {
-        *out = (fn_statistic){.rstd = 1, .mode = statistic == FN_SQUARES && !range->nan ? FN_ZEROED : FN_ALL_NAN};
+        *out = (fn_statistic){.rstd = 1, .mode = by_zero && !range->nan ? FN_ZEROED : FN_ALL_NAN};
         out->reported_rstd = out->mode == FN_ZEROED ? 0.0 : NAN;
         out->reported_m2 = out->mode == FN_ZEROED ? INFINITY : NAN;
         out->reported_mean = range->nan || (range->plus_inf && range->minus_inf) ? NAN
@@ -179,22 +292,27 @@ static inline int fn_rescue_plan(const fn_range *range, double eps, int statisti
         return 0;
     }
     (void)frexp(range->largest, &data_exponent);
-    (void)frexp(eps, &eps_exponent);
+    (void)frexp(p->eps, &eps_exponent);
     data_exponent -= 1; /* the largest lands in [1, 2) */
-    /* eps shrinks or grows by the square of the data's factor: it must not overflow on the way. */
-    int half = eps_exponent / 2 + 1;
-    out->exponent = range->largest == 0 ? 0 : eps > 0 && half > data_exponent ? half : data_exponent;
+    /* eps shrinks or grows by the square of the data's factor: it must not overflow on the way. A norm's does not, and
+     * is the smaller here (fn_finish_norm). */
+    int half = fn_is_norm(statistic) || p->eps == 0 ? data_exponent : eps_exponent / 2 + 1;
+    out->exponent = range->largest == 0 ? 0 : half > data_exponent ? half : data_exponent;
     out->mode = FN_SCALED;
     return 1;
 }
 
 /* The statistic from moments of data * 2^-out->exponent. */
-static inline void fn_rescue_finish(const fn_moments *m, double inverse_n, double eps, int statistic, int is_f64,
-                                    fn_statistic *out)
+static inline void fn_rescue_finish(const fn_problem *p, const fn_moments *m, int is_f64, fn_statistic *out)
 {
-    int exponent = out->exponent;
+    const int statistic = p->statistic, exponent = out->exponent;
+    const double eps = p->eps;
+    if (fn_is_norm(statistic)) {
+        fn_fill_norm(statistic == FN_NORM_2 ? sqrt(m->m2) : m->m2, exponent, eps, out);
+        return;
+    }
     double largest = is_f64 ? DBL_MAX : FLT_MAX, scaled_eps = ldexp(eps, -2 * exponent);
-    double variance = m->m2 * inverse_n + scaled_eps, rstd = 1.0 / sqrt(variance);
+    double variance = m->m2 * p->inverse_n + scaled_eps, rstd = 1.0 / sqrt(variance);
     /* Constant data: its deviations (or the zeros themselves) must not become 0 * inf. */
     if (eps > 0 && (statistic == FN_CENTERED || m->mean == 0) && rstd > largest)
         rstd = largest;
@@ -216,7 +334,7 @@ static inline void fn_rescue_finish(const fn_moments *m, double inverse_n, doubl
 /* What the caller asked to know. */
 static inline void fn_report(const fn_problem *p, ptrdiff_t s, const fn_statistic *statistic)
 {
-    if (p->mean)
+    if (p->mean && p->statistic != FN_NORM_POWER)
         p->mean[s] = statistic->reported_mean;
     if (p->rstd)
         p->rstd[s] = statistic->reported_rstd;

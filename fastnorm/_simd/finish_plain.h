@@ -1,0 +1,71 @@
+/* What maps each of plain statistics that lie side by side, in arithmetic type C. A template, once for each C.
+ *
+ * Beside fn_finish and fn_fold, which take one statistic of any kind, because there can be as many statistics as rows
+ * are long, and only branch-free loops over them become vectors.
+ */
+
+/* Weight and bias of each column, in float64; neutral where they differ from row to row, or are absent. */
+static __attribute__((noinline)) void IN_C(column_parameters)(const fn_problem *p, const fn_operand *parameter,
+                                                              ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
+                                                              double neutral, double *out)
+{
+    const ptrdiff_t stretch = p->segments * p->run, width = (last - first) * stretch;
+    const char *at = IN_C(parameter_at)(parameter, batch, 0, first);
+    if (!at || p->weight.outer || p->bias.outer) {
+        for (ptrdiff_t c = 0; c < width; c++)
+            out[c] = neutral;
+    } else if (stretch == 1 && parameter->keep == sizeof(TYPE(C))) {
+        for (ptrdiff_t c = 0; c < width; c++)
+            out[c] = ((const TYPE(C) *)at)[c];
+    } else {
+        for (ptrdiff_t c = 0; c < width; c++)
+            out[c] = *(const TYPE(C) *)(at + c / stretch * parameter->keep + c % stretch * parameter->segments);
+    }
+}
+
+/* fn_finish, fn_report and fn_fold for plain statistics (and two norms) of one column each; 0, having written what does
+ * not matter, where one is not plain. */
+static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width, const double *acc,
+                              const double *weight, const double *bias, TYPE(C) * to_mean, TYPE(C) * to_scale,
+                              TYPE(C) * to_shift)
+{
+    const double low = fn_low(IS_F64(C)), high = fn_high(IS_F64(C)), *mean = acc, *mean_lo = acc + width;
+    const double smallest = IS_F64(C) ? DBL_MIN : FLT_MIN, largest = IS_F64(C) ? DBL_MAX : FLT_MAX;
+    const double *m2 = acc + 2 * width, centered = fn_is_centered(p->statistic); /* 1 or 0 */
+    const double lost = (double)p->outer * (IS_F64(C) ? 0x1p-1074 : 0x1p-149), eps = p->eps;
+    double rstd[FN_TILE];
+    int plain = 1;
+    if (p->statistic == FN_NORM_1 || p->statistic == FN_NORM_2) {
+        const int squares = p->statistic == FN_NORM_2;
+        const double least = squares ? low : 0, most = squares ? high : DBL_MAX;
+        for (ptrdiff_t c = 0; c < width; c++) {
+            double root = sqrt(m2[c]), norm = squares ? root : m2[c];
+            plain &= ((m2[c] >= least) & (m2[c] <= most)) | (squares & (sqrt(m2[c] + lost) < eps));
+            rstd[c] = 1.0 / (norm > eps ? norm : eps);
+        }
+    } else {
+        for (ptrdiff_t c = 0; c < width; c++) {
+            double variance = m2[c] * p->inverse_n + eps;
+            plain &= (variance >= low) & (variance <= high);
+            rstd[c] = 1.0 / sqrt(variance);
+        }
+    }
+    for (ptrdiff_t c = 0; c < width; c++) {
+        double exact = mean[c] * centered + 0.0, scale = rstd[c] * weight[c], magnitude = fabs(scale);
+        TYPE(C) rounded = (TYPE(C))exact;
+        double rest = (exact - rounded) + mean_lo[c] * centered;
+        double without_scale = bias[c] + 0.0, with_rest = bias[c] - rest * scale; /* no branch, or no vectors */
+        double shift = rest == 0 ? bias[c] : with_rest;
+        plain &= ((magnitude >= smallest) & (magnitude <= largest)) | (weight[c] == 0);
+        to_mean[c] = rounded;
+        to_scale[c] = (TYPE(C))scale;
+        to_shift[c] = (TYPE(C))(scale == 0 ? without_scale : shift);
+    }
+    if (p->mean)
+        memcpy(p->mean + s, mean, (size_t)width * sizeof *mean);
+    if (p->rstd)
+        memcpy(p->rstd + s, rstd, (size_t)width * sizeof *rstd);
+    if (p->m2)
+        memcpy(p->m2 + s, m2, (size_t)width * sizeof *m2);
+    return plain;
+}
