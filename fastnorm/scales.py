@@ -174,8 +174,8 @@ def min_max_scale(
 
     Notes
     -----
-    As scikit-learn's ``minmax_scale``, which computes ``x * scale + shift``: data far from 0 costs it digits, and it may
-    miss the ends. An infinite value gives what the formula gives: 0 or NaN in place of the fraction.
+    As scikit-learn's ``minmax_scale``, which computes ``x * scale + shift``: data far from 0 costs it digits, and it
+    may miss the ends. An infinite value gives what the formula gives: 0 or NaN in place of the fraction.
 
     Examples
     --------

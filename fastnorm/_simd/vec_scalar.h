@@ -182,21 +182,23 @@ static inline f64_vec f64_power_of_2(f64_vec n)
     return n;
 }
 
-#define FN_STORAGE(c, t)                                                                                               \
-    static inline c##_vec c##_load_##t(const fn_##t *p)                                                                \
+/* A 16-bit type takes some 20 instructions a lane: too many to repeat in every loop. */
+#define FN_APART __attribute__((noinline))
+#define FN_STORAGE(c, t, apart)                                                                                        \
+    static apart c##_vec c##_load_##t(const fn_##t *p)                                                                 \
     {                                                                                                                  \
         fn_##c lane[c##_lanes];                                                                                        \
         FN_EACH(c) lane[i] = c##_from_##t(p[i]);                                                                       \
         return c##_of(lane);                                                                                           \
     }                                                                                                                  \
-    static inline c##_vec c##_load_part_##t(const fn_##t *p, ptrdiff_t n)                                              \
+    static apart c##_vec c##_load_part_##t(const fn_##t *p, ptrdiff_t n)                                               \
     {                                                                                                                  \
         fn_##c lane[c##_lanes] = {0};                                                                                  \
         for (ptrdiff_t i = 0; i < n; i++)                                                                              \
             lane[i] = c##_from_##t(p[i]);                                                                              \
         return c##_of(lane);                                                                                           \
     }                                                                                                                  \
-    static inline void c##_store_part_##t(fn_##t *p, c##_vec x, ptrdiff_t n)                                           \
+    static apart void c##_store_part_##t(fn_##t *p, c##_vec x, ptrdiff_t n)                                            \
     {                                                                                                                  \
         fn_##c lane[c##_lanes];                                                                                        \
         memcpy(lane, &x, sizeof x);                                                                                    \
@@ -205,14 +207,15 @@ static inline f64_vec f64_power_of_2(f64_vec n)
     }                                                                                                                  \
     static inline void c##_store_##t(fn_##t *p, c##_vec x) { c##_store_part_##t(p, x, c##_lanes); }                    \
     static inline void c##_stream_##t(fn_##t *p, c##_vec x) { c##_store_##t(p, x); }
-FN_STORAGE(f32, f32)
-FN_STORAGE(f32, f16)
-FN_STORAGE(f32, bf16)
-FN_STORAGE(f64, f64)
-FN_STORAGE(f64, f32)
-FN_STORAGE(f64, f16)
-FN_STORAGE(f64, bf16)
+FN_STORAGE(f32, f32, inline)
+FN_STORAGE(f32, f16, FN_APART)
+FN_STORAGE(f32, bf16, FN_APART)
+FN_STORAGE(f64, f64, inline)
+FN_STORAGE(f64, f32, inline)
+FN_STORAGE(f64, f16, FN_APART)
+FN_STORAGE(f64, bf16, FN_APART)
 #undef FN_STORAGE
+#undef FN_APART
 #undef FN_EACH
 #undef FN_PARTS
 
