@@ -139,6 +139,13 @@ def as_int(value: int, name: str) -> int:
         raise TypeError(f"{name} is {value!r}, expected an int") from None
 
 
+def as_bool(value: bool, name: str) -> bool:
+    """A bool, Python's or NumPy's: anything else that has a truth, such as "no", may mean another one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} is {value!r}, expected a bool")
+    return bool(value)
+
+
 def as_float(value: float, name: str) -> float:
     """A float, from any real number."""
     try:

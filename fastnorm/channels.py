@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnorm import _channel_arguments as arguments
 from fastnorm import _statistics as statistics
+from fastnorm._arguments import as_bool
 from fastnorm._normalize import solve
 
 
@@ -84,7 +85,8 @@ def batch_norm(
     numpy.exceptions.AxisError
         If `channel_axis` is out of range.
     TypeError
-        If a dtype is not supported, `x` or a parameter is a masked array, or a running array is no ndarray.
+        If a dtype is not supported, `x` or a parameter is a masked array, a running array is no ndarray, or `training`
+        no bool.
 
     Notes
     -----
@@ -130,6 +132,7 @@ def batch_norm(
     >>> var, 2 / (2 - 1) * np.mean([batch.var(axis=0) for batch in batches], axis=0)
     (array([3.33333333]), array([3.33333333]))
     """
+    training = as_bool(training, "training")
     channels = arguments.as_channels(x, channel_axis, eps, out, dtype)
     running = arguments.as_running(running_mean, running_var, channels, update=training)
     weight = arguments.as_parameter(weight, "weight", channels)
@@ -223,7 +226,8 @@ def instance_norm(
     numpy.exceptions.AxisError
         If `channel_axis` is out of range.
     TypeError
-        If a dtype is not supported, `x` or a parameter is a masked array, or a running array is no ndarray.
+        If a dtype is not supported, `x` or a parameter is a masked array, a running array is no ndarray, or
+        `use_input_stats` no bool.
 
     Notes
     -----
@@ -246,6 +250,7 @@ def instance_norm(
     array([[[-1.,  1.],
             [ 4.,  6.]]])
     """
+    use_input_stats = as_bool(use_input_stats, "use_input_stats")
     channels = arguments.as_channels(x, channel_axis, eps, out, dtype, per_sample=True)
     running = arguments.as_running(running_mean, running_var, channels, update=use_input_stats)
     weight = arguments.as_parameter(weight, "weight", channels, per_sample=True)

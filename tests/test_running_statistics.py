@@ -69,6 +69,18 @@ def test_momentum_is_refused(name):
         refuse(name, TypeError, "^momentum is .*, expected a number$", momentum=momentum)
 
 
+@pytest.mark.parametrize(("name", "option"), [("batch_norm", "training"), ("instance_norm", "use_input_stats")])
+def test_choices_that_are_no_bool_are_refused(name, option):
+    """A string or an array has a truth, too, but perhaps not the one that was meant."""
+    for value in ("yes", "False", 1, 0, None, np.ones(1, bool), 1.0):
+        refuse(name, TypeError, f"^{option} is {re.escape(repr(value))}, expected a bool$", **{option: value})
+    for value in (True, False):
+        arrays = [running_arrays() for _ in range(2)]
+        expected = call(name, **arrays[0], **{option: value})
+        assert_array_equal(call(name, **arrays[1], **{option: np.bool_(value)}), expected)
+        assert_array_equal(*(list(one.values()) for one in arrays))
+
+
 def test_running_ddof_is_refused():
     for ddof in (-1, 2):
         refuse("batch_norm", ValueError, f"^running_ddof is {ddof}, expected 0 or 1$", running_ddof=ddof)
