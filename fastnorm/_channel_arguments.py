@@ -107,7 +107,7 @@ def as_parameter(value: ArrayLike | None, name: str, channels: Channels, *, per_
 
 
 def as_running(running_mean: Any, running_var: Any, channels: Channels, *, update: bool) -> tuple[Array, Array] | None:
-    """Both running arrays, (C,) each and apart from everything that is read or written with them, or None."""
+    """Both running arrays, (C,) each, or None: apart from `out`, and where they are updated from x and each other."""
     if running_mean is None and running_var is None:
         return None
     given = {"running_mean": running_mean, "running_var": running_var}
@@ -122,11 +122,10 @@ def as_running(running_mean: Any, running_var: Any, channels: Channels, *, updat
             )
         if update and not array.flags.writeable:
             raise ValueError(f"{name} is read-only, expected a writeable array: this call updates it")
-    rest = {"x": channels.x, "out": channels.out}
-    for name, other_name, other in (
-        ("running_mean", "running_var", running_var),
-        *((name, *item) for name in given for item in rest.items()),
-    ):
+    pairs: list[tuple[str, str, Array | None]] = [(name, "out", channels.out) for name in given]
+    if update:
+        pairs += [("running_mean", "running_var", running_var), *((name, "x", channels.x) for name in given)]
+    for name, other_name, other in pairs:
         if other is not None and _overlap(given[name], other):
             raise ValueError(f"{name} overlaps {other_name} in memory, expected arrays apart")
     return running_mean, running_var

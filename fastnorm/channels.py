@@ -47,8 +47,8 @@ def batch_norm(
         `dtype` or `out` says otherwise.
     running_mean, running_var : ndarray of shape (C,), optional
         Any float dtype above and any strides; both or neither. Needed for ``training=False``, which only reads them;
-        updated in place by ``training=True``, in float64 and rounded once. They may not overlap each other, `x` or
-        `out`. An empty batch leaves them as they are.
+        updated in place by ``training=True``, in float64 and rounded once. They may not overlap `out`, nor, where they
+        are updated, each other or `x`. An empty batch leaves them as they are.
     weight, bias : array_like, optional
         (C,), or `x`'s rank and broadcasting against it. Any float dtype; the result's dtype does not depend on it.
         Either may be given alone.

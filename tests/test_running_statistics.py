@@ -189,6 +189,21 @@ def test_running_arrays_are_only_read_where_they_are_used(name, option):
     assert running_mean.any()
 
 
+@pytest.mark.parametrize(("name", "option"), [("batch_norm", "training"), ("instance_norm", "use_input_stats")])
+def test_running_arrays_may_overlap_what_is_only_read(name, option):
+    memory = np.arange(1.0, 25).reshape(2, 4, 3)
+    for mean, var in [(memory[0, :, 0], memory[0, :, 0]), (memory[0, :, 0], memory[1, :, 2]), (X[0, :, 0], X[0, :, 0])]:
+        x = memory if mean.base is memory.base else np.abs(X)
+        expected = call(name, x, running_mean=mean.copy(), running_var=var.copy(), **{option: False})
+        assert_array_equal(call(name, x, running_mean=mean, running_var=var, **{option: False}), expected)
+    one = np.ones(4, "f4")
+    message = "^running_mean overlaps running_var in memory, expected arrays apart$"
+    refuse(name, ValueError, message, running_mean=one, running_var=one, **{option: True})
+    both = {"running_mean": memory[0, :, 0], "running_var": np.ones(4)}
+    message = "^running_mean overlaps out in memory, expected arrays apart$"
+    refuse(name, ValueError, message, x=memory, out=memory, **both, **{option: False})
+
+
 @pytest.mark.parametrize("name", RUNNING)
 def test_running_arrays_keep_their_values_when_the_kernel_fails(name, monkeypatch):
     def fail(*arguments, **options):
