@@ -86,7 +86,7 @@ def as_arithmetic(x: NDArray[Any], result_dtype: np.dtype[Any]) -> np.dtype[Any]
 def as_ndarray(value: Any, name: str) -> NDArray[Any]:
     """An array that the caller holds, of a supported float dtype: one to write into."""
     if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a {type(value).__name__}, expected an unmasked numpy.ndarray")
+        raise TypeError(f"{name} has type {type(value).__name__}, expected an unmasked numpy.ndarray")
     if not is_supported(native(value.dtype)):
         raise TypeError(f"{name} has dtype {value.dtype}, expected {_SUPPORTED}")
     return value
@@ -118,7 +118,7 @@ def as_axes(axis: int | Sequence[int], ndim: int) -> tuple[int, ...]:
         given = (operator.index(axis),)  # type: ignore[arg-type]
     except TypeError:
         if not isinstance(axis, (tuple, list)):
-            raise TypeError(f"axis is a {type(axis).__name__}, expected an int or a tuple of ints") from None
+            raise TypeError(f"axis has type {type(axis).__name__}, expected an int or a tuple of ints") from None
         try:
             given = tuple(operator.index(one) for one in axis)
         except TypeError:

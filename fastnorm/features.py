@@ -210,7 +210,7 @@ class Moments:
         2.0
         """
         if not isinstance(other, Moments):
-            raise TypeError(f"other is a {type(other).__name__}, expected Moments")
+            raise TypeError(f"other has type {type(other).__name__}, expected Moments")
         if np.shape(other.mean) != np.shape(self.mean):
             raise ValueError(f"other has means of shape {np.shape(other.mean)}, expected {np.shape(self.mean)}")
         if not other.count:

@@ -134,7 +134,7 @@ AXES = [
     ((0, 2), AxisError, "axis 2 is out of bounds for array of dimension 2"),
     *((axis, ValueError, "^axis is empty, expected at least one") for axis in ((), [])),
     *((axis, ValueError, "^axis is .*, which names an axis of x twice") for axis in ((0, 0), (1, -1), [-2, 0])),
-    *((axis, TypeError, "^axis is .*, expected an int or a tuple of ints") for axis in NO_AXES),
+    *((axis, TypeError, "^axis (is|has type) .*, expected an int or a tuple of ints") for axis in NO_AXES),
 ]
 
 
@@ -175,9 +175,9 @@ RESULTS = {
     "too many axes": (np.zeros((1, 2, 4), "f4"), ValueError, r"has shape \(1, 2, 4\), expected \(2, 4\)"),
     "read-only": (LAYOUTS["read-only"](X), ValueError, "is read-only, expected a writeable array$"),
     "broadcast": (np.broadcast_to(np.zeros(4, "f4"), (2, 4)), ValueError, "is read-only"),
-    "masked": (np.ma.zeros((2, 4), "f4"), TypeError, "is a MaskedArray, expected an unmasked numpy.ndarray$"),
-    "list": ([[0.0] * 4] * 2, TypeError, "is a list, expected an unmasked numpy.ndarray$"),
-    "scalar": (np.float32(1), TypeError, "is a float32, expected an unmasked numpy.ndarray$"),
+    "masked": (np.ma.zeros((2, 4), "f4"), TypeError, "has type MaskedArray, expected an unmasked numpy.ndarray$"),
+    "list": ([[0.0] * 4] * 2, TypeError, "has type list, expected an unmasked numpy.ndarray$"),
+    "scalar": (np.float32(1), TypeError, "has type float32, expected an unmasked numpy.ndarray$"),
 }
 
 

@@ -51,7 +51,7 @@ def test_values_of_shared_arguments_are_refused(name):
     message = rf"^out has shape \(2, 3, 4\), expected \(2, 4, 3\), the shape of {x_name}$"
     refuse(name, ValueError, message, out=np.zeros((2, 3, 4), "f4"))
     refuse(name, ValueError, "^out is read-only", out=LAYOUTS["read-only"](X))
-    refuse(name, TypeError, "^out is a list", out=X.tolist())
+    refuse(name, TypeError, "^out has type list", out=X.tolist())
 
 
 @pytest.mark.parametrize("parameter", ["weight", "bias"])

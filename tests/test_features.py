@@ -25,7 +25,7 @@ AXES = [
     ((0, -3), AxisError, "^axis: axis -3 is out of bounds"),
     ((), ValueError, "^axis is empty, expected at least one axis$"),
     ((0, -2), ValueError, "^axis is .*, which names an axis of x twice"),
-    (0.0, TypeError, "^axis is a float, expected an int or a tuple of ints$"),
+    (0.0, TypeError, "^axis has type float, expected an int or a tuple of ints$"),
 ]
 
 
@@ -158,7 +158,7 @@ def test_merge_refuses_what_does_not_fit():
     whole = fastnorm.moments(X, axis=0)
     with pytest.raises(ValueError, match=r"^other has means of shape \(6,\), expected \(4,\)$"):
         whole.merge(fastnorm.moments(X, axis=1))
-    with pytest.raises(TypeError, match=r"^other is a tuple, expected Moments$"):
+    with pytest.raises(TypeError, match=r"^other has type tuple, expected Moments$"):
         whole.merge((6, whole.mean, whole.m2))
 
 

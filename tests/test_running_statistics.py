@@ -21,11 +21,11 @@ import fastnorm
 def test_running_arrays_are_refused(name, which):
     bad = {
         None: (ValueError, "is None, expected running_mean and running_var together, or neither$"),
-        (1.0, 2.0, 3.0, 4.0): (TypeError, "is a tuple, expected an unmasked numpy.ndarray$"),
+        (1.0, 2.0, 3.0, 4.0): (TypeError, "has type tuple, expected an unmasked numpy.ndarray$"),
     }
     for value, (kind, message) in bad.items():
         refuse(name, kind, f"^{which} {message}", **{which: value})
-    refuse(name, TypeError, f"^{which} is a MaskedArray, expected ", **{which: np.ma.ones(4)})
+    refuse(name, TypeError, f"^{which} has type MaskedArray, expected ", **{which: np.ma.ones(4)})
     for dtype in ("int64", "bool", "complex64", "object", np.longdouble, ml_dtypes.float8_e5m2):
         message = f"^{which} has dtype {np.dtype(dtype)}, expected float16, bfloat16, float32 or float64$"
         refuse(name, TypeError, message, **{which: np.ones(4, dtype)})
