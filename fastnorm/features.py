@@ -60,8 +60,8 @@ def standardize(
     Raises
     ------
     ValueError
-        If `axis` is empty or names one twice, or `out` has another shape or is read-only. Nothing has been written
-        then.
+        If `axis` is empty or names one twice, `ddof` is beyond 2**53 either way, or `out` has another shape or is
+        read-only. Nothing has been written then.
     numpy.exceptions.AxisError
         If `axis` is out of range.
     TypeError
