@@ -35,7 +35,8 @@ cnp.import_array()
 # tiles of 64).
 cdef Py_ssize_t TILE_BYTES = 512 * 1024
 cdef Py_ssize_t NARROW_TILE = 128
-cdef Py_ssize_t LINE = 64
+cdef Py_ssize_t TILE_STEP = 64   # columns: whole cache lines of every type
+cdef Py_ssize_t LINE_BYTES = 64
 cdef Py_ssize_t TASK_BYTES = 128 * 1024  # read and written by one task of a shared apply
 
 
@@ -67,7 +68,7 @@ cdef void cut_tiles(columns_context *c, Py_ssize_t columns) noexcept nogil:
     c.tile = p.keep if p.side > 1 else min(max(columns // stretch, 1), p.keep)
     c.before = 0
     if c.tile < p.keep and stretch == 1:
-        c.before = <Py_ssize_t> (<size_t> aligned.data % <size_t> LINE) // aligned.keep
+        c.before = <Py_ssize_t> (<size_t> aligned.data % <size_t> LINE_BYTES) // aligned.keep
     c.tiles = (p.keep + c.before + c.tile - 1) // c.tile
 
 
@@ -174,14 +175,14 @@ def normalize(
     threads = team_for(bytes_moved)
     c.problem = &p
     c.is_f64 = x_type == FN_F64 or y_type == FN_F64
-    columns = TILE_BYTES // (p.outer * cnp.PyArray_ITEMSIZE(<cnp.ndarray> x)) // LINE * LINE
+    columns = TILE_BYTES // (p.outer * cnp.PyArray_ITEMSIZE(<cnp.ndarray> x)) // TILE_STEP * TILE_STEP
     if p.keep * p.segments * p.run <= FN_TILE or statistic == FN_GIVEN:  # given: nothing is read twice
         columns = FN_TILE
     cut_tiles(&c, min(max(columns, NARROW_TILE), <Py_ssize_t> FN_TILE))
     if threads > 1 and p.batch * c.tiles < 2 * threads:
         if fn_row_parts(&p) < 2 * threads:  # too few rows to share: narrower tiles
-            columns = p.keep * p.segments * p.run * p.batch // (2 * threads) // LINE * LINE
-            cut_tiles(&c, min(max(columns, LINE), <Py_ssize_t> FN_TILE))
+            columns = p.keep * p.segments * p.run * p.batch // (2 * threads) // TILE_STEP * TILE_STEP
+            cut_tiles(&c, min(max(columns, TILE_STEP), <Py_ssize_t> FN_TILE))
         if p.batch * c.tiles < threads or fn_row_parts(&p) >= 2 * threads:
             cut_tiles(&c, FN_TILE)
             shared_tiles(&c, bytes_moved, threads)
