@@ -52,8 +52,8 @@ static inline __attribute__((always_inline)) void IN_XY(map_as)(const TYPE(X) * 
 }
 
 /* parameters: NULL where the map holds weight and bias. */
-static __attribute__((noinline)) void IN_XY(map)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_map *map,
-                                                 const IN_C(parameters) * parameters, ptrdiff_t offset, int stream)
+static FN_APART void IN_XY(map)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_map *map,
+                                const IN_C(parameters) * parameters, ptrdiff_t offset, int stream)
 {
     if (parameters && stream)
         IN_XY(map_as)(x, y, n, map, parameters, offset, 1, 1);

@@ -4,9 +4,8 @@
  */
 
 /* Columns c to c + n, less than one vector. The map has room for whole ones; parameters may not. */
-static __attribute__((noinline)) void IN_XY(map_columns_part)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t c, ptrdiff_t n,
-                                                              const fn_column_map *map,
-                                                              const IN_C(row_parameters) * row, int how)
+static FN_APART void IN_XY(map_columns_part)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t c, ptrdiff_t n,
+                                             const fn_column_map *map, const IN_C(row_parameters) * row, int how)
 {
     VEC value = V(sub)(LOAD_PART(X)(x + c, n), LOAD(C)(map->mean.C + c));
     value = V(fma)(value, LOAD(C)(map->scale.C + c), LOAD(C)(map->shift.C + c));

@@ -52,9 +52,8 @@ static inline __attribute__((always_inline)) void IN_X(add_group)(const char *x,
     }
 }
 
-static __attribute__((noinline)) void IN_X(add_rows)(const char *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t width,
-                                                     int squares, const TYPE(C) * shift, TYPE(C) * sum,
-                                                     TYPE(C) * square)
+static FN_APART void IN_X(add_rows)(const char *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t width, int squares,
+                                    const TYPE(C) * shift, TYPE(C) * sum, TYPE(C) * square)
 {
     memset(sum, 0, (size_t)width * sizeof *sum);
     memset(square, 0, (size_t)width * sizeof *square);

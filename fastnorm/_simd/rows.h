@@ -7,7 +7,7 @@ typedef struct {
     int how;          /* weight and bias meet the data */
     int moves, steps; /* whether a parameter differs between statistics or stretches; between stretches */
     int bound;
-    IN_C(parameters) parameters; /* ELEMENTS only */
+    IN_C(parameters) parameters; /* FN_ELEMENTS only */
 } IN_XY(plan);
 
 static void IN_XY(make_plan)(const fn_problem *p, IN_XY(plan) * plan)
