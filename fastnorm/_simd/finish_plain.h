@@ -1,7 +1,9 @@
 /* What maps each of plain statistics that lie side by side, in arithmetic type C. A template, once for each C.
  *
  * Beside fn_finish and fn_fold, which take one statistic of any kind, because there can be as many statistics as rows
- * are long, and only branch-free loops over them become vectors.
+ * are long, and only branch-free loops over them become vectors: a tile of few rows spends as long here as on its data.
+ * One unusual column sends its tile the other way; test_columns_beside_unusual_ones_keep_their_bits holds the two
+ * together.
  */
 
 /* Weight and bias of each column, in float64; neutral where they differ from row to row, or are absent. */
