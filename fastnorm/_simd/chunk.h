@@ -6,11 +6,14 @@
  */
 
 /* scratch = x * 2^-exponent: exact, save what becomes subnormal beside the largest. Two factors, because 2^-exponent
- * itself may be out of range. */
+ * itself may be out of range. They must not be 0, against infinite data: what they leave of finite data is then nothing
+ * beside the mean and in the result. */
 FN_COLD static void IN_X(scale)(const TYPE(X) * x, ptrdiff_t n, int exponent, TYPE(C) * scratch)
 {
-    const TYPE(C) first = (TYPE(C))ldexp(1.0, -(exponent / 2));
-    const TYPE(C) second = (TYPE(C))ldexp(1.0, -(exponent - exponent / 2));
+    const int most = 2 * ((IS_F64(C) ? DBL_MAX_EXP : FLT_MAX_EXP) - 2);
+    exponent = exponent < most ? exponent : most;
+    const TYPE(C) first = (TYPE(C))fn_power_of_two(-(exponent / 2));
+    const TYPE(C) second = (TYPE(C))fn_power_of_two(-(exponent - exponent / 2));
     for (ptrdiff_t i = 0; i < n; i++)
         scratch[i] = FROM(C, X)(x[i]) * first * second;
 }

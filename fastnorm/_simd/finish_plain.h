@@ -59,6 +59,7 @@ static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width,
         double without_scale = bias[c] + 0.0, with_rest = bias[c] - rest * scale; /* no branch, or no vectors */
         double shift = rest == 0 ? bias[c] : with_rest;
         plain &= ((magnitude >= smallest) & (magnitude <= largest)) | (weight[c] == 0);
+        plain &= fabs(shift) <= largest;
         to_mean[c] = rounded;
         to_scale[c] = (TYPE(C))scale;
         to_shift[c] = (TYPE(C))(scale == 0 ? without_scale : shift);

@@ -9,6 +9,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "pieces.h"
 
@@ -98,6 +99,15 @@ static inline void fn_merge_part(const fn_problem *p, ptrdiff_t columns, ptrdiff
 
 /* The float64 value rounded to the arithmetic type. */
 static inline double fn_round_to(double value, int is_f64) { return is_f64 ? value : (double)(float)value; }
+
+/* Of an exponent from -1022 to 1023. ldexp is a call, and longer than the element in a row that is to be scaled. */
+static inline double fn_power_of_two(int exponent)
+{
+    uint64_t bits = (uint64_t)(exponent + DBL_MAX_EXP - 1) << (DBL_MANT_DIG - 1);
+    double power;
+    memcpy(&power, &bits, sizeof power);
+    return power;
+}
 
 static inline void fn_split_mean(double mean, double mean_lo, int is_f64, fn_statistic *out)
 {
@@ -206,10 +216,21 @@ static inline int fn_finish(const fn_problem *p, const fn_moments *m, int is_f64
     return 1;
 }
 
-/* A statistic that the caller knows, such as a running mean and 1 / sqrt(running variance + eps). */
+/* A statistic that the caller knows, such as a running mean and 1 / sqrt(running variance + eps). Where the mean itself
+ * or x - mean may leave the range of the arithmetic type, both are scaled into half of it. */
 static inline void fn_given(double mean, double rstd, int is_f64, fn_statistic *out)
 {
-    *out = (fn_statistic){.rstd = rstd, .mode = FN_PLAIN};
+    *out = (fn_statistic){.mode = FN_PLAIN};
+    if (fabs(mean) >= (is_f64 ? 0x1p970 : 0x1p103) && isfinite(mean)) { /* half a unit of the largest number */
+        int mean_exponent, top = is_f64 ? DBL_MAX_EXP - 1 : FLT_MAX_EXP - 1;
+        (void)frexp(mean, &mean_exponent);
+        out->exponent = mean_exponent > top ? mean_exponent - top : 1;
+        out->mode = FN_SCALED;
+        mean = ldexp(mean, -out->exponent);
+        if (isfinite(rstd))
+            rstd = fmin(ldexp(rstd, out->exponent), DBL_MAX); /* a weight of 0 must not meet infinity */
+    }
+    out->rstd = rstd;
     fn_split_mean(mean, 0.0, is_f64, out);
 }
 
@@ -221,31 +242,37 @@ static inline double fn_reach(double span, double scale, double shift, double up
     return scale;
 }
 
-/* Weight and bias that do not vary, folded into one multiply-add on the centred value. Where their product leaves the
- * range of the type, the data is scaled before it, by no more than puts the product back, so that it stays in range
- * itself. A mean that does not can have no data so near it that a result is finite, but the mean itself. */
+/* Where rstd * weight leaves the range of the type: what else comes to the same. The data is scaled before it, by no
+ * more than puts the product back, so that it stays in range itself; and by no more than keeps the mean in range, and
+ * the factors that IN_X(scale) takes: where that is less, every result is infinite but that of the mean itself. */
+static __attribute__((noinline, cold)) void fn_scale_map(const fn_statistic *s, double weight, int wanted, int top,
+                                                         double *mean, double *mean_lo, double *scale, fn_map *map)
+{
+    int rstd_exponent, weight_exponent, mean_exponent;
+    *scale = ldexp(frexp(s->rstd, &rstd_exponent) * frexp(weight, &weight_exponent), wanted);
+    int shift = rstd_exponent + weight_exponent - wanted, most = 2 * top + s->exponent;
+    (void)frexp(s->mean, &mean_exponent);
+    if (s->mean != 0 && isfinite(s->mean) && top + 1 - mean_exponent < most)
+        most = top + 1 - mean_exponent;
+    shift = shift < most ? shift : most;
+    *mean = ldexp(s->mean, shift);
+    *mean_lo = ldexp(s->mean_lo, shift);
+    map->exponent -= shift;
+    if (map->mode == FN_PLAIN)
+        map->mode = FN_SCALED;
+}
+
+/* Weight and bias that do not vary, folded into one multiply-add on the centred value. */
 static __attribute__((noinline)) fn_map fn_fold(const fn_statistic *s, double weight, double bias, int is_f64)
 {
     fn_map map = {.mode = s->mode, .exponent = s->exponent};
     double low = is_f64 ? DBL_MIN : FLT_MIN, high = is_f64 ? DBL_MAX : FLT_MAX;
-    double mean = s->mean, mean_lo = s->mean_lo, span = s->span, scale = s->rstd * weight, magnitude = fabs(scale);
-    int in_range = magnitude >= low && magnitude <= high;
-    if (!in_range && s->rstd != 0 && weight != 0 && isfinite(s->rstd) && isfinite(weight)) {
-        int rstd_exponent, weight_exponent, top = is_f64 ? DBL_MAX_EXP - 1 : FLT_MAX_EXP - 1;
-        int wanted = magnitude > high ? top : 3 - top;
-        scale = ldexp(frexp(s->rstd, &rstd_exponent) * frexp(weight, &weight_exponent), wanted);
-        int shift = rstd_exponent + weight_exponent - wanted;
-        double scaled_mean = fn_round_to(ldexp(mean, shift), is_f64);
-        if (isfinite(scaled_mean)) {
-            mean = scaled_mean;
-            mean_lo = ldexp(mean_lo, shift);
-            span = ldexp(span, shift);
-            map.exponent -= shift;
-            if (map.mode == FN_PLAIN)
-                map.mode = FN_SCALED;
-        }
-    }
-    map.mean = mean;
+    double mean = s->mean, mean_lo = s->mean_lo, scale = s->rstd * weight, magnitude = fabs(scale);
+    int in_range = magnitude >= low && magnitude <= high, top = is_f64 ? DBL_MAX_EXP - 1 : FLT_MAX_EXP - 1;
+    if (!in_range && s->rstd != 0 && weight != 0 && isfinite(s->rstd) && isfinite(weight))
+        fn_scale_map(s, weight, magnitude > high ? top : 3 - top, top, &mean, &mean_lo, &scale, &map);
+    double span = ldexp(s->span, s->exponent - map.exponent);
+    map.mean = fn_round_to(mean, is_f64);
     map.scale = fn_round_to(scale, is_f64);
     map.upper = span > 0 ? s->upper : INFINITY;
     if (span > 0)
@@ -255,6 +282,8 @@ static __attribute__((noinline)) fn_map fn_fold(const fn_statistic *s, double we
     map.shift = scale == 0                         ? bias + 0.0
                 : mean_lo == 0 || !isfinite(scale) ? bias
                                                    : fn_round_to(bias - mean_lo * scale, is_f64);
+    if (isinf(map.shift) && isfinite(bias))
+        map.shift = copysign(high, map.shift);
     return map;
 }
 
