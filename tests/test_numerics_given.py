@@ -90,3 +90,16 @@ def test_running_statistics_of_any_size(mean, dtype, shape):
             near_mean = (abs(y) == largest) & (np.sign(y) == np.sign(stored)) & (abs(expected) > largest)
             right = (y == stored) | (abs(y - expected) <= allowed) | near_mean
             assert right.all(), (var, eps, weight, x[~right], y[~right])
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("form", [lambda x: x, lambda x: np.ascontiguousarray(x.T[None])], ids=["columns", "rows"])
+def test_a_huge_eps_does_not_show_in_the_running_statistics(form, scale):
+    """They are of x alone, whatever is done to hold x and eps in one range."""
+    x = normal((500, 7), offset=2.0) * np.float32(scale)
+    mean, var = np.zeros(7), np.zeros(7)
+    y = fastnorm.batch_norm(form(x), mean, var, training=True, momentum=1.0, eps=1e200)
+    assert not y.any()
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(mean, wide.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(var, wide.var(axis=0, ddof=1), rtol=1e-6)

@@ -323,10 +323,10 @@ static inline int fn_rescue_plan(const fn_problem *p, const fn_range *range, fn_
     (void)frexp(range->largest, &data_exponent);
     (void)frexp(p->eps, &eps_exponent);
     data_exponent -= 1; /* the largest lands in [1, 2) */
-    /* eps shrinks or grows by the square of the data's factor: it must not overflow on the way. A norm's does not, and
-     * is the smaller here (fn_finish_norm). */
-    int half = fn_is_norm(statistic) || p->eps == 0 ? data_exponent : eps_exponent / 2 + 1;
-    out->exponent = range->largest == 0 ? 0 : half > data_exponent ? half : data_exponent;
+    /* eps grows by the square of what the data grows by, and must not overflow. A norm's does not, and is the smaller
+     * here (fn_finish_norm). */
+    int least = (eps_exponent - (DBL_MAX_EXP - 24)) / 2, limited = p->eps > 0 && !fn_is_norm(statistic);
+    out->exponent = range->largest == 0 ? 0 : limited && least > data_exponent ? least : data_exponent;
     out->mode = FN_SCALED;
     return 1;
 }
