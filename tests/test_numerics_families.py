@@ -266,6 +266,33 @@ def test_statistics_of_unusual_columns():
     np.testing.assert_allclose(found.var(), wide.var(axis=0), rtol=2.0**-48)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(300, 70), (5, 600), (2503, 3), (2, 40, 9), (70_000, 2)])
+def test_moments_of_columns_of_every_kind(shape, dtype):
+    """Zero, constant, huge, tiny and not finite, in tiles that all share; over each axis but the last."""
+    x = normal(shape, dtype, offset=1.0)
+    kinds = [0.0, -0.0, 1.5, 0.1, np.finfo(np.float16).smallest_subnormal, np.nan, np.inf, -np.inf]
+    for place, kind in enumerate(kinds):
+        column = 2 * place % shape[-1]
+        x[..., column] = kind if np.isfinite(kind) else x[..., column]
+        x[-1, ..., column] = kind
+    x[..., 1] *= np.array(1e-200 if dtype == "float64" else 1e-4, x.dtype)
+    x[:1, ..., -1] = [np.inf] if shape[0] % 2 else [0.0]
+    wide = x.astype(np.float64)
+    axes = tuple(range(x.ndim - 1))
+    for axis in {axes, (0,)}:
+        found = fastnorm.moments(x, axis=axis)
+        with np.errstate(invalid="ignore"):
+            mean = wide.mean(axis=axis, keepdims=True)
+            m2 = ((wide - mean) ** 2).sum(axis=axis)
+            largest = abs(wide).max(axis=axis)
+        np.testing.assert_allclose(found.mean, mean.reshape(found.mean.shape), rtol=1e-12, atol=1e-13)
+        assert np.array_equal(np.isnan(found.m2), np.isnan(m2))
+        error = abs(found.m2 - m2) <= 1e-11 * m2 + found.count * (largest * 2.0**-46) ** 2
+        assert (error | np.isnan(m2)).all()
+        assert not found.m2[np.isfinite(m2) & (np.ptp(wide, axis=axis) == 0)].any()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 1e30, 1e-30])
 def test_constant_features_beside_others(value, dtype):

@@ -1,19 +1,14 @@
 /* Moments of statistics that lie side by side, and what maps each, for storage type X in arithmetic type C.
  *
- * A template, after chunk.h. The same blocked single-pass Welford as moments.h with rows in place of elements: vectors
- * run across the statistics, so a lane is a statistic, no lanes are summed, and which columns share a vector or a tile
- * changes no bit. Eight rows are summed as a tree before they meet the running sums, which saves 7 of 8 loads and
- * stores of those and keeps the chain of roundings short.
+ * A template, after column_rescue.h. The same blocked single-pass Welford as moments.h with rows in place of elements:
+ * vectors run across the statistics, so a lane is a statistic, no lanes are summed, and which columns share a vector or
+ * a tile changes no bit. Eight rows are summed as a tree before they meet the running sums, which saves 7 of 8 loads
+ * and stores of those and keeps the chain of roundings short.
  *
  * A statistic is segments * run neighbouring columns (group norm, channels last), and as many again for each of `side`
  * outer positions in one row (images of 3 channels, whose rows would leave most of a vector empty): those are merged in
  * the order of their index.
  */
-
-static inline const TYPE(X) * IN_X(row_at)(const char *x, ptrdiff_t stride, ptrdiff_t row)
-{
-    return (const TYPE(X) *)(x + row * stride);
-}
 
 /* Sum and sum of squares of rows first to first + 3 of 8 in one vector of columns; those from n on count as 0. */
 static inline __attribute__((always_inline)) void IN_X(add_four)(const char *x, ptrdiff_t stride, int first, int n,
@@ -162,11 +157,6 @@ static void IN_X(chunk_columns)(const char *x, ptrdiff_t stride, ptrdiff_t rows,
     }
 }
 
-static const char *IN_X(column_at)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t keep)
-{
-    return p->x.data + batch * p->x.batch + keep * p->x.keep;
-}
-
 /* The sums of powers of up to FN_ROW_CHUNK rows, a column at a time. */
 FN_COLD static void IN_X(column_powers)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, const char *x,
                                         ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t width,
@@ -200,38 +190,10 @@ static void IN_X(column_moments)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t
         IN_X(chunk_columns)(x, stride, n, columns, fn_sums_of(p->statistic), out, out + columns, out + 2 * columns);
 }
 
-/* Unusual data of one statistic: gathered leaf by leaf, then as in rescue. */
-FN_COLD static void IN_X(column_rescue)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t keep, fn_statistic *out)
-{
-    const char *x = IN_X(column_at)(p, batch, keep);
-    const ptrdiff_t stretch = p->segments * p->run, n = p->outer * stretch;
-    fn_range range = {0};
-    fn_moments moments = {0};
-    for (ptrdiff_t i = 0; i < n; i++)
-        fn_range_add(&range, FROM(f64, X)(IN_X(row_at)(x, p->x.outer, i / stretch)[i % stretch]));
-    if (!fn_rescue_plan(p, &range, out))
-        return;
-    const fn_reading reading = fn_reading_of(p, batch * p->keep + keep, 0);
-    moments.count = (double)n;
-    for (ptrdiff_t i = 0, length; i < n && range.largest > 0; i += length) { /* zeros have nothing to sum */
-        TYPE(C) scratch[FN_LEAF];
-        fn_moments leaf;
-        length = n - i < FN_LEAF ? n - i : FN_LEAF;
-        for (ptrdiff_t j = 0; j < length; j++)
-            IN_X(scale)(&IN_X(row_at)(x, p->x.outer, (i + j) / stretch)[(i + j) % stretch], 1, out->exponent,
-                        scratch + j);
-        IN_CC(leaf_of)(scratch, 1, 0, length, &reading, &leaf);
-        if (i == 0)
-            moments = leaf;
-        else
-            fn_merge(fn_sums_of(p->statistic), &moments, &leaf);
-    }
-    fn_rescue_finish(p, &moments, IS_F64(C), out);
-}
-
 /* One statistic from its columns of `acc` (3 * columns doubles), and of the rows left over. */
 static void IN_X(column_statistic)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
-                                   ptrdiff_t keep, const double *acc, const double *rest, fn_statistic *out)
+                                   ptrdiff_t keep, const double *acc, const double *rest, IN_CC(column_ranges) * ranges,
+                                   fn_statistic *out)
 {
     const ptrdiff_t s = batch * p->keep + keep, stretch = p->segments * p->run;
     const ptrdiff_t columns = fn_columns(p, first, last), width = columns / p->side;
@@ -254,7 +216,7 @@ static void IN_X(column_statistic)(const fn_problem *p, ptrdiff_t batch, ptrdiff
         }
     }
     if (!fn_finish(p, &moments, IS_F64(C), out))
-        IN_X(column_rescue)(p, batch, keep, out);
+        IN_X(column_rescue)(p, batch, first, last, keep, ranges, out);
     fn_report(p, s, out);
 }
 
@@ -266,7 +228,8 @@ static void IN_X(column_finish)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
     TYPE(C) *mean = out->mean.C, *scale = out->scale.C, *shift = out->shift.C;
     IN_C(column_parameters)(p, &p->weight, batch, first, last, 1.0, weight);
     IN_C(column_parameters)(p, &p->bias, batch, first, last, -0.0, bias);
-    out->unusual = 0;
+    IN_CC(column_ranges) ranges;
+    ranges.known = out->unusual = 0;
     out->upper = p->upper;
     if (columns == last - first &&
         (p->statistic <= FN_SQUARES || p->statistic == FN_NORM_1 || p->statistic == FN_NORM_2) &&
@@ -274,7 +237,7 @@ static void IN_X(column_finish)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
         return;
     for (ptrdiff_t k = first; k < last; k++) {
         fn_statistic statistic;
-        IN_X(column_statistic)(p, batch, first, last, k, moments, rest, &statistic);
+        IN_X(column_statistic)(p, batch, first, last, k, moments, rest, &ranges, &statistic);
         for (ptrdiff_t j = 0; j < stretch; j++) {
             const ptrdiff_t in_width = (k - first) * stretch + j;
             const fn_map map = fn_fold(&statistic, weight[in_width], bias[in_width], IS_F64(C));
@@ -282,10 +245,12 @@ static void IN_X(column_finish)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
                 mean[c] = (TYPE(C))map.mean;
                 scale[c] = (TYPE(C))map.scale;
                 shift[c] = (TYPE(C))map.shift;
-                out->mode[c] = (int8_t)map.mode;
-                out->exponent[c] = (int16_t)map.exponent;
+                if (map.mode != FN_PLAIN) {
+                    out->mode[out->unusual] = (int8_t)map.mode;
+                    out->exponent[out->unusual] = (int16_t)map.exponent;
+                    out->column[out->unusual++] = (int16_t)c;
+                }
             }
-            out->unusual |= map.mode != FN_PLAIN;
         }
     }
 }
@@ -308,17 +273,4 @@ static void IN_X(column_all)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t fir
         }
     }
     IN_X(column_finish)(p, batch, first, last, room, rest, out);
-}
-
-/* A row whose columns are not all plain, as the map wants it. */
-FN_COLD static void IN_X(prepare_row)(const TYPE(X) * x, ptrdiff_t width, const fn_column_map *map, TYPE(C) * scratch)
-{
-    for (ptrdiff_t c = 0; c < width; c++) {
-        if (map->mode[c] == FN_PLAIN)
-            scratch[c] = FROM(C, X)(x[c]);
-        else if (map->mode[c] == FN_SCALED)
-            IN_X(scale)(x + c, 1, map->exponent[c], scratch + c);
-        else
-            IN_X(blank)(x + c, 1, map->mode[c], scratch + c);
-    }
 }

@@ -70,10 +70,10 @@ typedef struct {
         fn_f32 f32[FN_TILE_ROOM]; /* read a vector at a time */
         fn_f64 f64[FN_TILE_ROOM];
     } mean, scale, shift;
-    int16_t exponent[FN_TILE];
+    int unusual; /* how many columns are not FN_PLAIN: these */
+    int16_t column[FN_TILE], exponent[FN_TILE];
     int8_t mode[FN_TILE];
     double upper; /* of all */
-    int unusual;  /* whether any mode is not FN_PLAIN */
 } fn_column_map;
 
 /* How weight and bias meet a stretch or a row of data: one value of each, one for each segment, or one for each

@@ -208,11 +208,14 @@ static inline int fn_finish(const fn_problem *p, const fn_moments *m, int is_f64
         return fn_finish_norm(m, p->eps, statistic, is_f64, out);
     double variance = m->m2 * p->inverse_n + p->eps;
     /* Constant features are common. Here the mean is so large that no deviation's square could have vanished. */
-    int constant = statistic == FN_STANDARDIZED && m->m2 == 0 && fabs(m->mean) >= (is_f64 ? 0x1p-450 : 0x1p-40) &&
-                   isfinite(m->mean);
-    if (!constant && !(variance >= fn_low(is_f64) && variance <= fn_high(is_f64)))
+    int constant = m->m2 == 0 && fabs(m->mean) >= (is_f64 ? 0x1p-450 : 0x1p-40) && isfinite(m->mean);
+    int undefined = constant && statistic == FN_CENTERED && eps == 0;
+    if (!(constant && statistic == FN_STANDARDIZED) && !undefined &&
+        !(variance >= fn_low(is_f64) && variance <= fn_high(is_f64)))
         return 0;
     fn_fill_statistic(m, variance, 1.0 / sqrt(variance), statistic, is_f64, out);
+    if (undefined)
+        out->mode = FN_ALL_NAN;
     return 1;
 }
 
