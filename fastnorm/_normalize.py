@@ -62,10 +62,6 @@ class _Problem(NamedTuple):
     def parameters(self) -> list[Array]:
         return [array for array in (self.weight, self.bias) if array is not None]
 
-    @property
-    def given(self) -> list[Array]:
-        return [self.statistics.mean, self.statistics.rstd] if self.statistic == GIVEN and self.statistics else []
-
 
 class _Plan(NamedTuple):
     """A kernel and the words it is to see."""
@@ -237,7 +233,7 @@ def _find_plan(problem: _Problem) -> tuple[_Problem, _Plan]:
     for axes in ((), inner, kept, tuple(reduced), order):
         if axes:
             spread = _spread_parameters(problem, axes, order)
-        layout = canonical(x.shape, reduced, order, tuple(_steps(one) for one in spread.parameters + spread.given))
+        layout = canonical(x.shape, reduced, order, tuple(_steps(one) for one in spread.parameters))
         plan = layout and _suitable(spread, layout)
         if plan:
             return spread, plan
@@ -273,21 +269,15 @@ def _suitable(problem: _Problem, layout: Layout) -> _Plan | None:
 
 
 def _spread_parameters(problem: _Problem, axes: tuple[int, ...], order: tuple[int, ...]) -> _Problem:
-    """Weight and bias (and given statistics) that vary over `axes`, and over the others where they did."""
+    """Weight and bias that vary over `axes`, and over the others where they did."""
 
-    def spread(one: Array, axes: tuple[int, ...]) -> Array:
+    def spread(one: Array | None) -> Array | None:
+        if one is None:
+            return None
         lengths = [problem.x.shape[axis] if axis in axes else length for axis, length in enumerate(one.shape)]
         return _dense(np.broadcast_to(one, lengths), order, one.dtype)
 
-    statistics = problem.statistics
-    if problem.given and statistics is not None:
-        kept = tuple(axis for axis in axes if axis not in problem.reduced)
-        statistics = Statistics(*(spread(one, kept) for one in statistics))
-    return problem._replace(
-        weight=None if problem.weight is None else spread(problem.weight, axes),
-        bias=None if problem.bias is None else spread(problem.bias, axes),
-        statistics=statistics,
-    )
+    return problem._replace(weight=spread(problem.weight), bias=spread(problem.bias))
 
 
 def _dense(array: Array, order: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -322,8 +312,8 @@ def _call(problem: _Problem, plan: _Plan) -> bool:
         return False
     kept = layout.words[0] + layout.words[2]
     flat: list[Array | None] = [None, None, None]  # mean, rstd, m2
-    if problem.given:
-        flat[:2] = [_flat(one, x.shape, kept) for one in problem.given]
+    if problem.statistic == GIVEN and problem.statistics is not None:
+        flat[:2] = [_flat(one, x.shape, kept) for one in problem.statistics[:2]]
     elif problem.statistics is not None:
         flat = [*np.empty((3, sizes[0] * sizes[2]))]
         if problem.statistic == NORM_POWER:
@@ -348,7 +338,7 @@ def _call(problem: _Problem, plan: _Plan) -> bool:
         columns.normalize(plan.side, *operands)
     else:
         rows.normalize(*operands)
-    if problem.statistics is not None and not problem.given:
+    if problem.statistics is not None and problem.statistic != GIVEN:
         shape = [x.shape[axis] for axis in kept]
         for whole, one in zip(problem.statistics, flat, strict=True):
             assert one is not None
