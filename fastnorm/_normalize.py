@@ -280,10 +280,17 @@ def _spread_parameters(problem: _Problem, axes: tuple[int, ...], order: tuple[in
     return problem._replace(weight=spread(problem.weight), bias=spread(problem.bias))
 
 
+def _empty(shape: tuple[int, ...], order: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array without gaps whose axes lie in memory in this order, those of length 1 left out."""
+    full = (*(axis for axis in range(len(shape)) if axis not in order), *order)
+    return np.empty([shape[axis] for axis in full], dtype).transpose(np.argsort(full))
+
+
 def _dense(array: Array, order: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """A copy without gaps whose axes lie in memory in this order, those of length 1 left out."""
-    full = (*(axis for axis in range(array.ndim) if axis not in order), *order)
-    return array.transpose(full).astype(dtype, order="C").transpose(np.argsort(full))
+    """A copy in an `_empty` array."""
+    copy = _empty(array.shape, order, dtype)
+    copy[...] = array
+    return copy
 
 
 def _walk(array: Array | None, plan: _Plan, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -382,7 +389,7 @@ def _solve_gathered(problem: _Problem, plan: _Plan, block: tuple[slice, ...]) ->
     x, y = problem.x[block], None if problem.y is None else problem.y[block]
     dense = problem._replace(
         x=_dense(x, plan.layout.order, arguments.native(x.dtype)),
-        y=None if y is None else _dense(np.empty(x.shape, y.dtype), plan.layout.order, arguments.native(y.dtype)),
+        y=None if y is None else _empty(x.shape, plan.layout.order, arguments.native(y.dtype)),
         weight=None if problem.weight is None else cut(problem.weight),
         bias=None if problem.bias is None else cut(problem.bias),
         statistics=None if problem.statistics is None else Statistics(*(cut(one) for one in problem.statistics)),
