@@ -70,6 +70,14 @@ class _Plan(NamedTuple):
     in_columns: bool
     side: int  # columns: outer positions that lie side by side
 
+    def layouts(self) -> Iterator[Layout]:
+        """The words, and those that number the same statistics with a stride more: rows come to each on its own."""
+        yield self.layout
+        batch, outer, keep, *rest = self.layout.words
+        if not batch and not self.in_columns:
+            for place in range(1, len(keep)):
+                yield Layout((keep[:place], outer, keep[place:], *rest))
+
 
 def normalize(
     x: ArrayLike,
@@ -293,11 +301,9 @@ def _dense(array: Array, order: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return copy
 
 
-def _walk(array: Array | None, plan: _Plan, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
+def _walk(array: Array, plan: _Plan, layout: Layout, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
     """The strides of x or y for each word, where the kernel can walk it."""
-    if array is None or not _is_kernel_array(array):
-        return None
-    strides = word_strides(plan.layout, array.shape, _steps(array))
+    strides = word_strides(layout, array.shape, _steps(array)) if _is_kernel_array(array) else None
     if strides is None:
         return None
     step = array.itemsize
@@ -312,10 +318,13 @@ def _walk(array: Array | None, plan: _Plan, sizes: tuple[int, ...]) -> tuple[int
 
 def _call(problem: _Problem, plan: _Plan) -> bool:
     """Hand the problem to its kernel; False where x or y has to be gathered first."""
-    x, y, layout = problem.x, problem.y, plan.layout
-    sizes = layout.sizes(x.shape)
-    x_steps, y_steps = _walk(x, plan, sizes), _walk(y, plan, sizes)
-    if x_steps is None or (y is not None and y_steps is None):
+    x, y = problem.x, problem.y
+    for layout in plan.layouts():
+        sizes = layout.sizes(x.shape)
+        x_steps, y_steps = _walk(x, plan, layout, sizes), None if y is None else _walk(y, plan, layout, sizes)
+        if x_steps is not None and (y is None or y_steps is not None):
+            break
+    else:
         return False
     kept = layout.words[0] + layout.words[2]
     flat: list[Array | None] = [None, None, None]  # mean, rstd, m2
