@@ -59,6 +59,11 @@ class _Problem(NamedTuple):
     upper: float = np.inf  # EXTREMES: the largest result
 
     @property
+    def itemsize(self) -> int:
+        """Of a parameter, in the arithmetic dtype."""
+        return 8 if self.is_f64 else 4
+
+    @property
     def parameters(self) -> list[Array]:
         return [array for array in (self.weight, self.bias) if array is not None]
 
@@ -69,6 +74,7 @@ class _Plan(NamedTuple):
     layout: Layout
     in_columns: bool
     side: int  # columns: outer positions that lie side by side
+    spread: bool = False  # parameters have to be expanded to x's size, which is done for a block at a time
 
     def layouts(self) -> Iterator[Layout]:
         """The words, and those that number the same statistics with a stride more: rows come to each on its own."""
@@ -224,9 +230,9 @@ def _steps(array: Array) -> tuple[int, ...]:
 
 def _solve(problem: _Problem) -> None:
     problem, plan = _find_plan(problem)
-    if not _call(problem, plan):
+    if plan.spread or not _call(problem, plan):
         for block in _blocks(problem, plan):
-            _solve_gathered(problem, plan, block)
+            _solve_block(problem, plan, block)
 
 
 def _find_plan(problem: _Problem) -> tuple[_Problem, _Plan]:
@@ -238,28 +244,34 @@ def _find_plan(problem: _Problem) -> tuple[_Problem, _Plan]:
     varies = any(one.shape[axis] > 1 for one in problem.parameters for axis in reduced)
     kept = () if varies else tuple(axis for axis in order if axis not in reduced)
     spread = problem
-    for axes in ((), inner, kept, tuple(reduced), order):
+    for axes in ((), inner, kept, tuple(reduced)):
         if axes:
             spread = _spread_parameters(problem, axes, order)
-        layout = canonical(x.shape, reduced, order, tuple(_steps(one) for one in spread.parameters))
-        plan = layout and _suitable(spread, layout)
+        plan = _suitable(problem, tuple(_steps(one) for one in spread.parameters), order)
         if plan:
             return spread, plan
+    dense = _dense_steps(x.shape, order, problem.itemsize)
+    plan = _suitable(problem, tuple(dense for _ in problem.parameters), order)
+    if plan:
+        return problem, plan._replace(spread=True)
     # More alternations than five words hold: the kept axes go to the front, what shares a statistic to the end.
     kept = tuple(axis for axis in order if axis not in reduced)
     layout = Layout(((), (), kept, tuple(axis for axis in order if axis in reduced), ()))
-    return _spread_parameters(problem, order, layout.order), _Plan(layout, in_columns=False, side=1)
+    return problem, _Plan(layout, in_columns=False, side=1, spread=True)
 
 
-def _suitable(problem: _Problem, layout: Layout) -> _Plan | None:
-    """The kernel for these words, which x alone decides; None where it cannot read the parameters as they lie."""
-    shape, itemsize = problem.x.shape, 8 if problem.is_f64 else 4
+def _suitable(problem: _Problem, parameters: tuple[tuple[int, ...], ...], order: tuple[int, ...]) -> _Plan | None:
+    """Words and kernel for parameters of these strides; None where there are none. x alone chooses the kernel."""
+    shape, itemsize = problem.x.shape, problem.itemsize
+    layout = canonical(shape, problem.reduced, order, parameters)
+    if layout is None:
+        return None
     _, outer, keep, segments, run = layout.sizes(shape)
     stretch = segments * run
     in_columns = outer > 1 and stretch < ROW_STRETCH
     if problem.statistic == GIVEN and not in_columns and not layout.words[0]:
         layout = Layout((layout.words[1], (), *layout.words[2:]))  # nothing is summed: walk x as it lies
-    found = [word_strides(layout, shape, _steps(one)) for one in problem.parameters]
+    found = [word_strides(layout, shape, steps) for steps in parameters]
     by_row = in_columns and any(strides and strides[1] for strides in found)
     for strides in found:
         if strides is None:
@@ -286,6 +298,15 @@ def _spread_parameters(problem: _Problem, axes: tuple[int, ...], order: tuple[in
         return _dense(np.broadcast_to(one, lengths), order, one.dtype)
 
     return problem._replace(weight=spread(problem.weight), bias=spread(problem.bias))
+
+
+def _dense_steps(shape: tuple[int, ...], order: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """The `_steps` of an `_empty` array."""
+    steps, step = [0] * len(shape), itemsize
+    for axis in reversed(order):
+        steps[axis] = step
+        step *= shape[axis]
+    return tuple(steps)
 
 
 def _empty(shape: tuple[int, ...], order: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -391,17 +412,25 @@ def _blocks(problem: _Problem, plan: _Plan) -> Iterator[tuple[slice, ...]]:
         yield tuple(slice(start, start + step) for start, step in zip(corner, take, strict=True))
 
 
-def _solve_gathered(problem: _Problem, plan: _Plan, block: tuple[slice, ...]) -> None:
+def _solve_block(problem: _Problem, plan: _Plan, block: tuple[slice, ...]) -> None:
     def cut(one: Array) -> Array:
         return one[tuple(slice(None) if length == 1 else part for length, part in zip(one.shape, block, strict=True))]
 
-    x, y = problem.x[block], None if problem.y is None else problem.y[block]
-    dense = problem._replace(
-        x=_dense(x, plan.layout.order, arguments.native(x.dtype)),
-        y=None if y is None else _empty(x.shape, plan.layout.order, arguments.native(y.dtype)),
+    part = problem._replace(
+        x=problem.x[block],
+        y=None if problem.y is None else problem.y[block],
         weight=None if problem.weight is None else cut(problem.weight),
         bias=None if problem.bias is None else cut(problem.bias),
         statistics=None if problem.statistics is None else Statistics(*(cut(one) for one in problem.statistics)),
+    )
+    order, x, y = plan.layout.order, part.x, part.y
+    if plan.spread:
+        part = _spread_parameters(part, order, order)
+    if _call(part, plan):
+        return
+    dense = part._replace(
+        x=_dense(x, order, arguments.native(x.dtype)),
+        y=None if y is None else _empty(x.shape, order, arguments.native(y.dtype)),
         y_is_new=True,
     )
     called = _call(dense, plan)

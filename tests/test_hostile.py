@@ -17,6 +17,7 @@ from test_reproducibility_families import in_order, layer_norm_of
 import fastnorm
 from fastnorm import reference
 from fastnorm._bench.agreement import error
+from fastnorm._normalize import GATHER_BYTES
 
 
 @st.composite
@@ -215,17 +216,17 @@ def peak(call, *arguments, **options):
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "standardize"])
 def test_no_temporary_of_the_size_of_the_input(kind, layout):
     shape, channel_axis, order = MEMORY[layout]
-    if (kind, layout) == ("group", "Fortran"):
-        return  # its axes alternate more often than the words do: parameters are spread
     problem = make(kind, shape, channel_axis=channel_axis, names=("weight", "bias"))
     x = in_order(problem.x, order)
     out = np.empty_like(x)
     assert out.strides == x.strides
     if kind == "adaptive":
         problem.options["style"] = problem.options["style"][:, :, :3, :3]
-    statistics = 12 * 8 * shape[0] * shape[1]  # float64 for each sample and channel, in a few forms
-    assert peak(problem.call, x, out=out) < 200_000 + statistics
-    assert peak(problem.call, x, out=x) < 200_000 + statistics
+    allowed = 200_000 + 12 * 8 * shape[0] * shape[1]  # float64 for each sample and channel, in a few forms
+    if (kind, layout) == ("group", "Fortran"):
+        allowed += 5 * GATHER_BYTES  # its axes alternate more often than the words do: a block, and its parameters
+    assert peak(problem.call, x, out=out) < allowed
+    assert peak(problem.call, x, out=x) < allowed
 
 
 @pytest.mark.parametrize("per_sample", [False, True])
@@ -235,6 +236,17 @@ def test_no_temporary_for_parameters_of_each_sample(kind, per_sample):
         names = ("weight", "bias")
         problem = make(kind, shape, channel_axis=channel_axis, names=names, per_sample=per_sample)
         assert peak(problem.call, problem.x, out=np.empty_like(problem.x)) < 200_000
+
+
+def test_no_temporary_for_parameters_that_alternate():
+    """No words hold the axes, so that parameters are expanded; but for a block at a time."""
+    x = normal((20, 16, 16, 16, 16))
+    for axes, weight in [((0, 2, 4), normal((20, 16, 16))), ((1, 3), normal((16, 16)))]:
+        expected = fastnorm.layer_norm(x, weight, axis=axes)
+        assert error(expected, x, weight, reference_function=reference.layer_norm, axis=axes) <= 1
+        out = np.empty_like(x)
+        assert peak(fastnorm.layer_norm, x, weight, axis=axes, out=out) < 200_000 + 4 * GATHER_BYTES
+        assert out.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("per_sample", [False, True])
