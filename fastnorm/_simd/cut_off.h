@@ -3,7 +3,7 @@
  * Extremes alone have one: the scale is rounded so that the largest value reaches it, which may be a step too far. Done
  * on results that are in the cache, so that no other norm's apply has to.
  */
-static __attribute__((noinline)) void IN_CY(cut_off)(TYPE(Y) * y, ptrdiff_t n, double upper)
+static FN_APART void IN_CY(cut_off)(TYPE(Y) * y, ptrdiff_t n, double upper)
 {
     const VEC end = V(set1)((TYPE(C))upper);
     ptrdiff_t i = 0;

@@ -101,7 +101,7 @@ static inline f64_vec f64_exp(f64_vec x)
 }
 
 /* pow(x, y) for a finite y, as IEEE 754 has it; a zero of x counts as +0. An error below 1 ulp. */
-static __attribute__((noinline)) f64_vec f64_pow(f64_vec x, fn_f64 y)
+static FN_APART f64_vec f64_pow(f64_vec x, fn_f64 y)
 {
     const f64_vec zero = f64_set1(0), infinity = f64_set1(INFINITY), magnitude = f64_abs(x), factor = f64_set1(y);
     if (y == 0)

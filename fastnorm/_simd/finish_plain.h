@@ -7,9 +7,8 @@
  */
 
 /* Weight and bias of each column, in float64; neutral where they differ from row to row, or are absent. */
-static __attribute__((noinline)) void IN_C(column_parameters)(const fn_problem *p, const fn_operand *parameter,
-                                                              ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
-                                                              double neutral, double *out)
+static FN_APART void IN_C(column_parameters)(const fn_problem *p, const fn_operand *parameter, ptrdiff_t batch,
+                                             ptrdiff_t first, ptrdiff_t last, double neutral, double *out)
 {
     const ptrdiff_t stretch = p->segments * p->run, width = (last - first) * stretch;
     const char *at = IN_C(parameter_at)(parameter, batch, 0, first);

@@ -14,11 +14,6 @@
 #define FN_NAME3(a, b, c) FN_JOIN3(a, b, c)
 #define FN_NAME4(a, b, c, d) FN_JOIN4(a, b, c, d)
 
-/* Not repeated in every caller: the templates multiply what a function holds, and a call costs nothing beside it. */
-#define FN_APART __attribute__((noinline))
-/* Unusual data only: small rather than fast, too. */
-#define FN_COLD __attribute__((noinline, cold))
-
 #define TYPE(t) FN_NAME2(fn, t)
 #define VEC FN_NAME2(C, vec)
 #define LANES FN_NAME2(C, lanes)

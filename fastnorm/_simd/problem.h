@@ -10,6 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Not repeated in every caller: the templates multiply what a function holds, and a call costs nothing beside it. */
+#define FN_APART __attribute__((noinline))
+/* Unusual data only: small rather than fast, too. */
+#define FN_COLD __attribute__((noinline, cold))
+
 typedef float fn_f32;
 typedef double fn_f64;
 typedef uint16_t fn_f16; /* IEEE half; unsigned, so that a fused Cython type tells it from bfloat16 */

@@ -168,8 +168,7 @@ static inline double fn_high(int is_f64) { return is_f64 ? 0x1p1000 : 0x1p126; }
 
 /* A norm from its sum: the sum itself, or its root. 0 where a square or the sum left the range; not where so many as
  * vanished could not have made the norm exceed eps. */
-static __attribute__((noinline)) int fn_finish_norm(const fn_moments *m, double eps, int statistic, int is_f64,
-                                                    fn_statistic *out)
+static FN_APART int fn_finish_norm(const fn_moments *m, double eps, int statistic, int is_f64, fn_statistic *out)
 {
     double sum = m->m2, low = fn_low(is_f64), high = fn_high(is_f64), lost = m->count * (is_f64 ? 0x1p-1074 : 0x1p-149);
     if (statistic == FN_NORM_2 ? !((sum >= low && sum <= high) || sqrt(sum + lost) < eps)
@@ -180,8 +179,7 @@ static __attribute__((noinline)) int fn_finish_norm(const fn_moments *m, double 
 }
 
 /* The smallest value becomes 0 and the largest 1, before weight and bias: so that fn_fold can see to the latter. */
-static __attribute__((noinline)) void fn_finish_extremes(const fn_problem *p, const fn_moments *m, int is_f64,
-                                                         fn_statistic *out)
+static FN_APART void fn_finish_extremes(const fn_problem *p, const fn_moments *m, int is_f64, fn_statistic *out)
 {
     int none = !(m->mean <= m->m2); /* nothing but NaN */
     double low = none ? 0 : m->mean, span = none ? 0 : fn_round_to(m->m2 - low, is_f64);
@@ -248,8 +246,8 @@ static inline double fn_reach(double span, double scale, double shift, double up
 /* Where rstd * weight leaves the range of the type: what else comes to the same. The data is scaled before it, by no
  * more than puts the product back, so that it stays in range itself; and by no more than keeps the mean in range, and
  * the factors that IN_X(scale) takes: where that is less, every result is infinite but that of the mean itself. */
-static __attribute__((noinline, cold)) void fn_scale_map(const fn_statistic *s, double weight, int wanted, int top,
-                                                         double *mean, double *mean_lo, double *scale, fn_map *map)
+FN_COLD static void fn_scale_map(const fn_statistic *s, double weight, int wanted, int top, double *mean,
+                                 double *mean_lo, double *scale, fn_map *map)
 {
     int rstd_exponent, weight_exponent, mean_exponent;
     *scale = ldexp(frexp(s->rstd, &rstd_exponent) * frexp(weight, &weight_exponent), wanted);
@@ -266,7 +264,7 @@ static __attribute__((noinline, cold)) void fn_scale_map(const fn_statistic *s, 
 }
 
 /* Weight and bias that do not vary, folded into one multiply-add on the centred value. */
-static __attribute__((noinline)) fn_map fn_fold(const fn_statistic *s, double weight, double bias, int is_f64)
+static FN_APART fn_map fn_fold(const fn_statistic *s, double weight, double bias, int is_f64)
 {
     fn_map map = {.mode = s->mode, .exponent = s->exponent};
     double low = is_f64 ? DBL_MIN : FLT_MIN, high = is_f64 ? DBL_MAX : FLT_MAX;

@@ -183,7 +183,6 @@ static inline f64_vec f64_power_of_2(f64_vec n)
 }
 
 /* A 16-bit type takes some 20 instructions a lane: too many to repeat in every loop. */
-#define FN_APART __attribute__((noinline))
 #define FN_STORAGE(c, t, apart)                                                                                        \
     static apart c##_vec c##_load_##t(const fn_##t *p)                                                                 \
     {                                                                                                                  \
@@ -215,7 +214,6 @@ FN_STORAGE(f64, f32, inline)
 FN_STORAGE(f64, f16, FN_APART)
 FN_STORAGE(f64, bf16, FN_APART)
 #undef FN_STORAGE
-#undef FN_APART
 #undef FN_EACH
 #undef FN_PARTS
 
