@@ -131,6 +131,7 @@ setup(
             extension("_kernels.views"),
             extension("_kernels.rows"),
             extension("_kernels.columns"),
+            extension("_kernels.dropout"),
             extension("_kernels.small"),
         ],
         language_level=3,

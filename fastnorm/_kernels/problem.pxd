@@ -1,5 +1,19 @@
 # The declarations of _simd/problem.h, _simd/dispatch.h and _simd/float_mode.h; those files say what they mean.
-from libc.stdint cimport int16_t, uint16_t, uint64_t
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "dropout_problem.h" nogil:
+    enum:
+        FN_GROUP
+
+    ctypedef struct fn_dropout:
+        const char *x
+        char *y
+        uint8_t *mask
+        uint64_t number, key
+        uint32_t threshold
+        double high, low
+        int stream, x_type, y_type
 
 
 cdef extern from "problem.h" nogil:
@@ -67,6 +81,8 @@ cdef extern from "problem.h" nogil:
         const fn_problem *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const fn_column_map *
     ) noexcept nogil
 
+    ctypedef void (*fn_dropout_kernel)(const fn_dropout *, Py_ssize_t, Py_ssize_t) noexcept nogil
+
     ctypedef struct fn_kernels:
         int fma
         fn_rows_kernel rows[4][4]
@@ -78,6 +94,7 @@ cdef extern from "problem.h" nogil:
         fn_column_finish column_finish[4][2]
         fn_column_apply column_apply[4][4]
         void power_roots(Py_ssize_t n, const double *level, double power, double *sums)
+        fn_dropout_kernel dropout[2]
 
 
 cdef extern from "pieces.h" nogil:

@@ -32,6 +32,7 @@
 #define IS_F64(t) (sizeof(TYPE(t)) == sizeof(fn_f64))
 
 #include "powers.h"
+#include "philox.h"
 
 #define C f32
 #include "parameters.h"
@@ -50,6 +51,7 @@
 #include "results.h"
 #define Y bf16
 #include "results.h"
+#include "dropout.h"
 #undef C
 
 #define C f64
@@ -76,6 +78,7 @@
 #include "results.h"
 #define Y bf16
 #include "results.h"
+#include "dropout.h"
 #undef C
 
 #define FN_ROW_OF(name, x)                                                                                             \
@@ -115,4 +118,5 @@ const fn_kernels FN_NAME2(fn_kernels, FN_ISA) = {
     .column_finish = FN_SUMS(column_finish),
     .column_apply = FN_PAIRS(column_apply),
     .power_roots = power_roots,
+    .dropout = {dropout_f32, dropout_f64},
 };

@@ -14,6 +14,7 @@
 #define FN_APART __attribute__((noinline))
 /* Unusual data only: small rather than fast, too. */
 #define FN_COLD __attribute__((noinline, cold))
+#include "dropout_problem.h"
 
 typedef float fn_f32;
 typedef double fn_f64;
@@ -161,6 +162,8 @@ typedef struct {
     /* Sums of (|x| / level)^power become what level is multiplied by to give the norm: 1 where it is 0 or not finite.
      */
     void (*power_roots)(ptrdiff_t n, const double *level, double power, double *sums);
+    /* Elements first <= i < last. [1 where the arithmetic is float64] */
+    void (*dropout[2])(const fn_dropout *p, ptrdiff_t first, ptrdiff_t last);
 } fn_kernels;
 
 #endif

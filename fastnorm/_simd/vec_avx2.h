@@ -135,6 +135,58 @@ static inline f64_vec f64_keep(f64_vec x, f64_vec fill, ptrdiff_t n)
                      _mm256_blendv_pd(fill.b, x.b, _mm256_castsi256_pd(mask4(n - 4)))};
 }
 
+static inline f32_vec f32_select(uint64_t bits, f32_vec x)
+{
+    const __m256i each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128), high = _mm256_slli_epi32(each, 8);
+    const __m256i all = _mm256_set1_epi32((int)bits);
+    const __m256i a = _mm256_cmpeq_epi32(_mm256_and_si256(all, each), each);
+    const __m256i b = _mm256_cmpeq_epi32(_mm256_and_si256(all, high), high);
+    return (f32_vec){_mm256_and_ps(x.a, _mm256_castsi256_ps(a)), _mm256_and_ps(x.b, _mm256_castsi256_ps(b))};
+}
+static inline f64_vec f64_select(uint64_t bits, f64_vec x)
+{
+    const __m256i each = _mm256_setr_epi64x(1, 2, 4, 8), high = _mm256_slli_epi64(each, 4);
+    const __m256i all = _mm256_set1_epi64x((long long)bits);
+    const __m256i a = _mm256_cmpeq_epi64(_mm256_and_si256(all, each), each);
+    const __m256i b = _mm256_cmpeq_epi64(_mm256_and_si256(all, high), high);
+    return (f64_vec){_mm256_and_pd(x.a, _mm256_castsi256_pd(a)), _mm256_and_pd(x.b, _mm256_castsi256_pd(b))};
+}
+
+/* Even and odd lanes, each in the low half of 64 bits; what the high half holds does not matter. */
+typedef struct {
+    __m256i even, odd;
+} u32_vec;
+enum { u32_lanes = 8 };
+
+static inline u32_vec u32_set1(uint32_t x) { return (u32_vec){_mm256_set1_epi32((int)x), _mm256_set1_epi32((int)x)}; }
+static inline u32_vec u32_count(uint32_t x)
+{
+    const __m256i first = _mm256_set1_epi32((int)x);
+    return (u32_vec){_mm256_add_epi32(first, _mm256_setr_epi32(0, 0, 2, 0, 4, 0, 6, 0)),
+                     _mm256_add_epi32(first, _mm256_setr_epi32(1, 0, 3, 0, 5, 0, 7, 0))};
+}
+static inline u32_vec u32_mul_low(u32_vec x, u32_vec y)
+{
+    return (u32_vec){_mm256_mul_epu32(x.even, y.even), _mm256_mul_epu32(x.odd, y.odd)};
+}
+static inline u32_vec u32_mul_high(u32_vec x, u32_vec y)
+{
+    const u32_vec product = u32_mul_low(x, y);
+    return (u32_vec){_mm256_shuffle_epi32(product.even, 0xf5), _mm256_shuffle_epi32(product.odd, 0xf5)};
+}
+/* x is the last to be known in a chain. */
+static inline u32_vec u32_xor(u32_vec x, u32_vec y, u32_vec z)
+{
+    return (u32_vec){_mm256_xor_si256(x.even, _mm256_xor_si256(y.even, z.even)),
+                     _mm256_xor_si256(x.odd, _mm256_xor_si256(y.odd, z.odd))};
+}
+static inline uint32_t u32_at_least(u32_vec x, u32_vec y)
+{
+    const __m256i joined = _mm256_blend_epi32(x.even, _mm256_slli_epi64(x.odd, 32), 0xaa);
+    const __m256i is = _mm256_cmpeq_epi32(_mm256_max_epu32(joined, y.even), joined);
+    return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(is));
+}
+
 /* The 16 or 8 elements of a narrower type that fill one vector. */
 static inline f64_vec f64_widen_f32(__m256 x)
 {

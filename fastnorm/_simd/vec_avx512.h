@@ -79,6 +79,44 @@ static inline f64_vec f64_keep(f64_vec a, f64_vec fill, ptrdiff_t n)
     return _mm512_mask_mov_pd(fill, (__mmask8)((1u << n) - 1), a);
 }
 
+static inline f32_vec f32_select(uint64_t bits, f32_vec a) { return _mm512_maskz_mov_ps((__mmask16)bits, a); }
+static inline f64_vec f64_select(uint64_t bits, f64_vec a) { return _mm512_maskz_mov_pd((__mmask8)bits, a); }
+
+/* Even and odd lanes, each in the low half of 64 bits; what the high half holds does not matter. */
+typedef struct {
+    __m512i even, odd;
+} u32_vec;
+enum { u32_lanes = 16 };
+
+static inline u32_vec u32_set1(uint32_t a) { return (u32_vec){_mm512_set1_epi32((int)a), _mm512_set1_epi32((int)a)}; }
+static inline u32_vec u32_count(uint32_t a)
+{
+    const __m512i first = _mm512_set1_epi32((int)a);
+    const __m512i even = _mm512_setr_epi32(0, 0, 2, 0, 4, 0, 6, 0, 8, 0, 10, 0, 12, 0, 14, 0);
+    const __m512i one = _mm512_set1_epi32(1);
+    const __m512i start = _mm512_add_epi32(first, even);
+    return (u32_vec){start, _mm512_add_epi32(start, one)};
+}
+static inline u32_vec u32_mul_low(u32_vec a, u32_vec b)
+{
+    return (u32_vec){_mm512_mul_epu32(a.even, b.even), _mm512_mul_epu32(a.odd, b.odd)};
+}
+static inline u32_vec u32_mul_high(u32_vec a, u32_vec b)
+{
+    const u32_vec product = u32_mul_low(a, b);
+    return (u32_vec){_mm512_srli_epi64(product.even, 32), _mm512_srli_epi64(product.odd, 32)};
+}
+static inline u32_vec u32_xor(u32_vec a, u32_vec b, u32_vec c)
+{
+    return (u32_vec){_mm512_ternarylogic_epi32(a.even, b.even, c.even, 0x96),
+                     _mm512_ternarylogic_epi32(a.odd, b.odd, c.odd, 0x96)};
+}
+static inline uint32_t u32_at_least(u32_vec a, u32_vec b)
+{
+    const __m512i joined = _mm512_mask_shuffle_epi32(a.even, 0xaaaa, a.odd, _MM_PERM_CCAA);
+    return _mm512_cmpge_epu32_mask(joined, b.even);
+}
+
 /* The 16 or 8 elements of a narrower type that fill one vector. */
 static inline f32_vec f32_widen_f16(__m256i a) { return _mm512_cvtph_ps(a); }
 static inline f32_vec f32_widen_bf16(__m256i a)

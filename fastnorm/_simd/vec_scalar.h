@@ -9,6 +9,7 @@
  *   min(a, b), max(a, b)           a < b ? a : b and a > b ? a : b, so b where either is NaN or both are zeros
  *   tree(a)                        the sum of the lanes: low half + high half, until one is left
  *   keep(a, fill, n)               a in the first n lanes, fill in the rest; 0 < n < lanes
+ *   select(bits, a)                a in the lanes whose bit is 1, lane 0 the lowest; +0 in the others
  *   load_T, store_T, stream_T      from or to storage type T, any alignment of T; stream_T wants T's 64-byte lines
  *   load_part_T, store_part_T      only the first n elements are touched, 0 < n < lanes; the other lanes load as 0
  *   prefetch(p, offset, bytes)     the loop at p will come to the bytes at that offset, which may lie outside the array
@@ -22,6 +23,13 @@
  *   split(a, &exponent)            m and an integral exponent with a = m * 2^exponent and m from sqrt(1/2) to sqrt(2),
  *                                  of a positive and normal a; of any other something
  *   power_of_2(n)                  2^n for an integral n from -1022 to 1023; of any other something
+ *
+ * And for random bits u32_vec, u32_lanes (at most 16) lanes of uint32, taken alone or side by side alike:
+ *
+ *   u32_count(a)                   a, a + 1, ... in the lanes
+ *   u32_mul_high, u32_mul_low      the halves of the 64-bit products
+ *   u32_xor(a, b, c)               of three
+ *   u32_at_least(a, b)             a bit for each lane, lane 0 the lowest: 1 where a >= b, which all lanes share
  *
  * A vector is four parts of 16 bytes, which GCC and Clang keep in the registers that every 64-bit machine has (and take
  * apart where there are none). Wider generic vectors, or arrays for the compiler to vectorise, end up in memory: 1
@@ -129,6 +137,18 @@ typedef uint64_t f64_bits __attribute__((vector_size(16)));
         memcpy((char *)&x + n * (ptrdiff_t)sizeof(fn_##c), (char *)&fill + n * (ptrdiff_t)sizeof(fn_##c),              \
                sizeof x - (size_t)n * sizeof(fn_##c));                                                                 \
         return x;                                                                                                      \
+    }                                                                                                                  \
+    static inline c##_vec c##_select(uint64_t bits, c##_vec x)                                                         \
+    {                                                                                                                  \
+        enum { lanes = c##_lanes / vec_parts };                                                                        \
+        FN_PARTS                                                                                                       \
+        {                                                                                                              \
+            c##_bits mask;                                                                                             \
+            for (int i = 0; i < lanes; i++)                                                                            \
+                mask[i] = 0 - (bits >> (k * lanes + i) & 1);                                                           \
+            x.part[k] = (c##_part)((c##_bits)x.part[k] & mask);                                                        \
+        }                                                                                                              \
+        return x;                                                                                                      \
     }
 FN_ARITHMETIC(f32, fmaf, sqrtf)
 FN_ARITHMETIC(f64, fma, sqrt)
@@ -181,6 +201,15 @@ static inline f64_vec f64_power_of_2(f64_vec n)
     FN_PARTS n.part[k] = (f64_part)((f64_bits)(n.part[k] + (0x1p52 + 1023)) << 52);
     return n;
 }
+
+enum { u32_lanes = 1 };
+typedef uint32_t u32_vec;
+static inline u32_vec u32_set1(uint32_t x) { return x; }
+static inline u32_vec u32_count(uint32_t x) { return x; }
+static inline u32_vec u32_mul_high(u32_vec x, u32_vec y) { return (uint32_t)((uint64_t)x * y >> 32); }
+static inline u32_vec u32_mul_low(u32_vec x, u32_vec y) { return x * y; }
+static inline u32_vec u32_xor(u32_vec x, u32_vec y, u32_vec z) { return x ^ y ^ z; }
+static inline uint32_t u32_at_least(u32_vec x, u32_vec y) { return x >= y; }
 
 /* A 16-bit type takes some 20 instructions a lane: too many to repeat in every loop. */
 #define FN_STORAGE(c, t, apart)                                                                                        \
