@@ -16,6 +16,7 @@ from fastnorm.features import Moments, moments, standardize
 from fastnorm.folding import fold_batch_norm, fuse_conv_batch_norm, fuse_linear_batch_norm
 from fastnorm.groups import group_norm
 from fastnorm.norms import layer_norm, rms_norm
+from fastnorm.regularization import dropout
 from fastnorm.scales import min_max_scale, normalize
 from fastnorm.styles import adaptive_instance_norm, conditional_instance_norm
 
@@ -25,6 +26,7 @@ __all__ = [
     "adaptive_instance_norm",
     "batch_norm",
     "conditional_instance_norm",
+    "dropout",
     "fold_batch_norm",
     "fuse_conv_batch_norm",
     "fuse_linear_batch_norm",

@@ -4,6 +4,7 @@ Every error names the argument, what came and what was expected, and is raised b
 """
 
 import operator
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -164,6 +165,28 @@ def as_eps(eps: float) -> float:
     if not 0 <= value < float("inf"):
         raise ValueError(f"eps is {eps!r}, expected a finite number >= 0")
     return value
+
+
+def as_probability(p: float, name: str) -> float:
+    """A float from 0 to 1. A bool is refused: it is meant for another argument."""
+    value = as_float(p, name)
+    if isinstance(p, (bool, np.bool_)):
+        raise TypeError(f"{name} is {p!r}, expected a number from 0 to 1")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is {p!r}, expected a number from 0 to 1")
+    return value
+
+
+def as_key(rng: Any) -> int:
+    """64 random bits, drawn at once from what `numpy.random.default_rng` takes."""
+    if rng is None:  # the system's entropy, which default_rng takes 50 us to stretch into a generator
+        return int.from_bytes(os.urandom(8), "little")
+    try:
+        generator = np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        expected = "None, an int >= 0, or a SeedSequence, BitGenerator or Generator of numpy.random"
+        raise type(error)(f"rng is {rng!r}, expected {expected}") from None
+    return int(generator.integers(2**64, dtype=np.uint64))
 
 
 def as_parameter(

@@ -10,11 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dropout_problem.h"
+
 /* Not repeated in every caller: the templates multiply what a function holds, and a call costs nothing beside it. */
 #define FN_APART __attribute__((noinline))
 /* Unusual data only: small rather than fast, too. */
 #define FN_COLD __attribute__((noinline, cold))
-#include "dropout_problem.h"
 
 typedef float fn_f32;
 typedef double fn_f64;

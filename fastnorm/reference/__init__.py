@@ -15,6 +15,7 @@ from fastnorm.reference.channels import (
 from fastnorm.reference.features import Moments, moments, standardize
 from fastnorm.reference.folding import fold_batch_norm, fuse_conv_batch_norm, fuse_linear_batch_norm
 from fastnorm.reference.norms import layer_norm, rms_norm
+from fastnorm.reference.regularization import dropout
 from fastnorm.reference.responses import local_response_norm
 from fastnorm.reference.scales import min_max_scale, normalize
 
@@ -23,6 +24,7 @@ __all__ = [
     "adaptive_instance_norm",
     "batch_norm",
     "conditional_instance_norm",
+    "dropout",
     "fold_batch_norm",
     "fuse_conv_batch_norm",
     "fuse_linear_batch_norm",
