@@ -29,6 +29,8 @@ TINY = (
     Case("standardize", (20, 3)),
     Case("standardize", (20, 3), "float64"),
     Case("moments", (2, 3, 4, 4), options={"axis": (0, 2, 3)}),
+    Case("dropout", (6, 50), options={"p": 0.3}),
+    Case("dropout", (6, 50), "float64", "out", {"p": 0.5}),
 )
 each = pytest.mark.parametrize("case", TINY, ids=lambda case: case.id)
 
@@ -125,3 +127,15 @@ def test_training_updates_running_statistics_and_the_check_does_not():
     assert all((inputs.parameters[name] == old).all() for name, old in before.items())
     case.call(inputs)()
     assert all((inputs.parameters[name] != old).all() for name, old in before.items())
+
+
+@pytest.mark.parametrize("wrong", ["no scale", "another p", "nothing dropped"])
+def test_dropout_with_another_mask_agrees_and_another_function_does_not(wrong):
+    case = TINY[-2]
+    inputs = case.make_inputs()
+    y = reference.dropout(inputs.x, 0.3, rng=1)
+    assert agreement.agrees(case, inputs, y)
+    assert agreement.case_error(case, inputs, y) > 1
+    another = reference.dropout(inputs.x, 0.6, rng=1)
+    others = {"no scale": y * np.float32(0.7), "another p": another, "nothing dropped": inputs.x}
+    assert not agreement.agrees(case, inputs, others[wrong])

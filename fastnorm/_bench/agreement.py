@@ -12,6 +12,8 @@ The first term is the one rounding at the store. In the second, a sum in 32 lane
 1024 rounds at most min(n, 1024) / 32 + 5 times (5 levels join the lanes), halved because the
 square root halves the relative error of a variance, and 4 is for the roundings of the apply.
 Moments have neither root nor apply: t is 1 and the result itself the weight, with twice that K.
+Dropout has one product, K = 2: fastnorm's mask is compared with the reference's. Peers draw masks of
+their own, so they are compared in the share and in the values of what they keep.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from fastnorm import reference
-from fastnorm._bench.cases import Array, Case, Inputs, align, mean_and_variance
+from fastnorm._bench.cases import SEED, Array, Case, Inputs, align, mean_and_variance
 
 UNIT_ROUNDOFF = {
     "bfloat16": 2.0**-8,
@@ -161,6 +163,8 @@ def case_error(case: Case, inputs: Inputs, y: Array) -> float:
     """`error` of a result of a case."""
     if y.shape != case.result_shape or y.dtype != case.result_dtype:
         return math.inf
+    if case.function == "dropout":
+        return _dropout_error(case, inputs, y)
     worst = 0.0
     for slab in slabs(case):
         part = cut(case, inputs, slab)
@@ -169,6 +173,17 @@ def case_error(case: Case, inputs: Inputs, y: Array) -> float:
         wide = "float64" in (part.x.dtype.name, y.dtype.name)
         allowed = tolerance(ref, _scale(case, part, ref), k, y.dtype.name, wide=wide)
         worst = max(worst, distance(y[slab], ref, allowed))
+    return worst
+
+
+def _dropout_error(case: Case, inputs: Inputs, y: Array) -> float:
+    """`error` of the first result that a generator of `SEED` gives; its mask is that of the whole array."""
+    whole = reference.dropout(inputs.x.astype(np.float64), **case.options, rng=SEED)
+    worst = 0.0
+    for slab in slabs(case):
+        ref = whole[slab]
+        wide = "float64" in (inputs.x.dtype.name, y.dtype.name)
+        worst = max(worst, distance(y[slab], ref, tolerance(ref, np.abs(ref), 2, y.dtype.name, wide=wide)))
     return worst
 
 
@@ -187,7 +202,14 @@ def agrees(case: Case, inputs: Inputs, y: Array) -> bool:
     if y.shape != case.result_shape:
         return False
     slab = next(slabs(case))
-    ref = _expected(case, cut(case, inputs, slab))
+    if case.function == "dropout":
+        p, x = case.options["p"], inputs.x[slab].astype(np.float64)
+        kept = y[slab] != 0
+        if abs(np.mean(kept) - (1 - p)) > 6 * math.sqrt(p * (1 - p) / kept.size):
+            return False
+        ref = np.where(kept, x / (1 - p), 0.0)
+    else:
+        ref = _expected(case, cut(case, inputs, slab))
     tolerance = math.sqrt(UNIT_ROUNDOFF[case.dtype]) * np.max(np.abs(ref))
     return bool(np.max(np.abs(y[slab].astype(np.float64) - ref)) <= tolerance)
 

@@ -36,6 +36,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "group_norm": {"weight": "C", "bias": "C"},
     "standardize": {},
     "moments": {},
+    "dropout": {},
 }
 
 # What has statistics of its own where no `axis` says it. Group norm splits C, too.
@@ -48,6 +49,9 @@ KEPT = {
 }
 
 STYLES = 32
+
+# Of the generator that a call is given where it draws random numbers.
+SEED = 0
 
 # Away from zero, so that a kernel which loses the mean is seen; small enough for float16.
 OFFSET = 3.0
@@ -138,11 +142,11 @@ class Case:
 
     @functools.cached_property
     def axes(self) -> tuple[int, ...]:
-        """Normalised axes, non-negative and in the order of `shape`; groups of channels count as all of them."""
+        """Normalised axes, if any, not negative, in the order of `shape`; groups of channels count as all of them."""
         if self.function in KEPT:
             kept = self._along(KEPT[self.function])
             return tuple(a for a in range(len(self.shape)) if a not in kept)
-        axis = self.settings["axis"]
+        axis = self.settings.get("axis", ())
         axes = (axis,) if isinstance(axis, int) else axis
         return tuple(sorted(a % len(self.shape) for a in axes))
 
@@ -203,6 +207,8 @@ class Case:
         signature = inspect.signature(getattr(reference, self.function))
         bound = signature.bind(inputs.x, **inputs.parameters, **self.options)
         keywords = bound.kwargs if inputs.out is None else bound.kwargs | {"out": inputs.out}
+        if "rng" in signature.parameters:
+            keywords = keywords | {"rng": np.random.default_rng(SEED)}
         call = functools.partial(getattr(fastnorm, self.function), *bound.args, **keywords)
         return (lambda: mean_and_variance(call())) if self.function == "moments" else call
 
@@ -292,6 +298,9 @@ def _table() -> tuple[Case, ...]:
         Case("standardize", (100_000, 32)),
         Case("standardize", (1_000_000, 3)),
         Case("moments", (8, 96, 56, 56), options={"axis": (0, 2, 3)}),
+        # A large hidden layer, and a short sequence of tokens.
+        Case("dropout", (4096, 4096), options={"p": 0.5}),
+        Case("dropout", (128, 768), options={"p": 0.1}),
     )
     if importlib.util.find_spec("ml_dtypes") is None:
         return tuple(case for case in cases if case.dtype != "bfloat16")

@@ -52,6 +52,7 @@ def header(peers: Mapping[str, Peer], threads: Sequence[int]) -> str:
         *(f"{name}: {peer.note}" for name, peer in peers.items() if peer.note),
         "GB/s: bytes read and written, each once, over fastnorm's time. copy and the peers: their "
         "time over fastnorm's (above 1x: fastnorm is faster)",
+        "dropout: fastnorm's mask is the reference's; peers draw their own, and must keep as many",
     ]
     return "\n".join(lines)
 

@@ -93,6 +93,14 @@ def moments(x: Array, case: Case) -> tuple[Array, Array]:
     return x.mean(case.axes), x.var(case.axes)
 
 
+def dropout(x: Array, case: Case) -> Array:
+    p = case.options["p"]
+    y: Array = np.where(RNG.random(x.shape, np.float32) >= p, x / (1 - p), x.dtype.type(0))
+    return y
+
+
+RNG = np.random.default_rng(0)
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "layer_norm": over_axes,
     "rms_norm": rms_norm,
@@ -103,4 +111,5 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "group_norm": group_norm,
     "standardize": standardize,
     "moments": moments,
+    "dropout": dropout,
 }

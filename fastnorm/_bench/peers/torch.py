@@ -108,6 +108,10 @@ def moments(case: Case) -> Callable[..., Any]:
     return lambda x: torch.var_mean(x, axes, correction=0)[::-1]
 
 
+def dropout(case: Case) -> Callable[..., Any]:
+    return functools.partial(functional.dropout, p=case.options["p"])
+
+
 # From a case and its parameters to the function of x.
 OPERATIONS: dict[str, Callable[..., Callable[..., Any]]] = {
     "layer_norm": layer_norm,
@@ -119,13 +123,14 @@ OPERATIONS: dict[str, Callable[..., Callable[..., Any]]] = {
     "group_norm": group_norm,
     "standardize": standardize,
     "moments": moments,
+    "dropout": dropout,
 }
 
 
 def _order(case: Case) -> tuple[int, ...]:
     if case.function in ("layer_norm", "rms_norm"):
         return trailing_order(case)
-    if case.function in ("adaptive_instance_norm", "standardize", "moments"):  # take any axes
+    if case.function in ("adaptive_instance_norm", "standardize", "moments", "dropout"):  # take any axes
         return tuple(range(len(case.shape)))
     return channel_order(case)
 
