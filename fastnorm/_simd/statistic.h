@@ -207,7 +207,7 @@ static inline int fn_finish(const fn_problem *p, const fn_moments *m, int is_f64
     double variance = m->m2 * p->inverse_n + p->eps;
     /* Constant features are common. Here the mean is so large that no deviation's square could have vanished. */
     int constant = m->m2 == 0 && fabs(m->mean) >= (is_f64 ? 0x1p-450 : 0x1p-40) && isfinite(m->mean);
-    int undefined = constant && statistic == FN_CENTERED && eps == 0;
+    int undefined = constant && statistic == FN_CENTERED && p->eps == 0;
     if (!(constant && statistic == FN_STANDARDIZED) && !undefined &&
         !(variance >= fn_low(is_f64) && variance <= fn_high(is_f64)))
         return 0;
