@@ -200,7 +200,7 @@ def test_dropout_before_batch_norm_shifts_the_variance(mean, deviation, p):
         ({"x": np.ma.ones(3)}, TypeError, "x is a masked array"),
         ({"x": np.ones(4)}, ValueError, r"out has shape \(3,\), expected \(4,\)"),
         ({"out": np.ones(3, np.int32)}, TypeError, "out has dtype int32"),
-        ({"out": [1.0, 2.0, 3.0]}, TypeError, "out is a list"),
+        ({"out": [1.0, 2.0, 3.0]}, TypeError, "out has type list"),
     ],
 )
 def test_refusals_name_the_argument_and_write_nothing(arguments, error, message):

@@ -156,6 +156,7 @@ cdef int fill_problem(
     p.stream = (
         y is not None
         and not y_is_new
+        and statistic != FN_EXTREMES  # whose results are read once more, to be cut off
         and p.x.data != p.y.data
         and cnp.PyArray_NBYTES(<cnp.ndarray> y) >= STREAM_BYTES
     )
