@@ -133,6 +133,7 @@ setup(
             extension("_kernels.columns"),
             extension("_kernels.dropout"),
             extension("_kernels.small"),
+            extension("_kernels.window"),
         ],
         language_level=3,
         compiler_directives={"cdivision": True},

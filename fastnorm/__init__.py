@@ -17,6 +17,7 @@ from fastnorm.folding import fold_batch_norm, fuse_conv_batch_norm, fuse_linear_
 from fastnorm.groups import group_norm
 from fastnorm.norms import layer_norm, rms_norm
 from fastnorm.regularization import dropout
+from fastnorm.responses import local_response_norm
 from fastnorm.scales import min_max_scale, normalize
 from fastnorm.styles import adaptive_instance_norm, conditional_instance_norm
 
@@ -34,6 +35,7 @@ __all__ = [
     "group_norm",
     "instance_norm",
     "layer_norm",
+    "local_response_norm",
     "min_max_scale",
     "moments",
     "normalize",

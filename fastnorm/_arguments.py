@@ -3,6 +3,7 @@
 Every error names the argument, what came and what was expected, and is raised before anything is written.
 """
 
+import math
 import operator
 import os
 from collections.abc import Sequence
@@ -157,6 +158,14 @@ def as_float(value: float, name: str) -> float:
         raise TypeError(f"{name} is {value!r}, expected a number") from None
     except OverflowError:
         return float("inf")
+
+
+def as_finite(value: float, name: str) -> float:
+    """A float that is neither infinite nor NaN."""
+    number = as_float(value, name)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {value!r}, expected a finite number")
+    return number
 
 
 def as_eps(eps: float) -> float:

@@ -231,7 +231,8 @@ def _steps(array: Array) -> tuple[int, ...]:
 def _solve(problem: _Problem) -> None:
     problem, plan = _find_plan(problem)
     if plan.spread or not _call(problem, plan):
-        for block in _blocks(problem, plan):
+        kept = plan.layout.words[0] + plan.layout.words[2]
+        for block in blocks(problem.x, kept, least=64 if plan.in_columns else 1):
             _solve_block(problem, plan, block)
 
 
@@ -398,11 +399,10 @@ def _flat(one: Array, shape: tuple[int, ...], kept: tuple[int, ...]) -> Array:
     return np.array(np.broadcast_to(one, lengths).transpose(rest + kept), np.float64, order="C").reshape(-1)
 
 
-def _blocks(problem: _Problem, plan: _Plan) -> Iterator[tuple[slice, ...]]:
-    """Cut the kept axes into whole statistics: at least one, or 64 where they lie side by side."""
-    x, kept = problem.x, plan.layout.words[0] + plan.layout.words[2]
-    elements = math.prod(x.shape[axis] for axis in problem.reduced)
-    left = max(GATHER_BYTES // (elements * x.itemsize), 64 if plan.in_columns else 1)
+def blocks(x: Array, kept: tuple[int, ...], *, least: int) -> Iterator[tuple[slice, ...]]:
+    """Cut the axes `kept`, given from the outermost, into blocks of `GATHER_BYTES`, or of `least` places."""
+    elements = math.prod(length for axis, length in enumerate(x.shape) if axis not in kept)
+    left = max(GATHER_BYTES // (elements * x.itemsize), least)
     take = list(x.shape)
     for axis in reversed(kept):
         take[axis] = min(x.shape[axis], left)

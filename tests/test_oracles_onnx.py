@@ -73,7 +73,7 @@ def layer_normalization(inputs, axis=-1, epsilon=1e-5):
 def local_response_normalization(inputs, size, alpha=1e-4, beta=0.75, bias=1.0):
     """An even window has one more channel above: ours in reversed channels."""
     reversed_channels = inputs[0][:, ::-1]
-    return [reference.local_response_norm(reversed_channels, size, alpha=alpha, beta=beta, k=bias)[:, ::-1]]
+    return [fastnorm.local_response_norm(reversed_channels, size, alpha=alpha, beta=beta, k=bias)[:, ::-1]]
 
 
 def lp_normalization(inputs, axis=-1, p=2):

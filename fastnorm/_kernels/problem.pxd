@@ -1,4 +1,5 @@
-# The declarations of _simd/problem.h, _simd/dispatch.h and _simd/float_mode.h; those files say what they mean.
+# The declarations of _simd/problem.h and what it includes, _simd/dispatch.h and _simd/float_mode.h; those files say
+# what they mean.
 from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
@@ -61,6 +62,25 @@ cdef extern from "problem.h" nogil:
     ctypedef struct fn_column_map:
         int unusual
 
+    enum:
+        FN_POWER
+        FN_ROOT
+        FN_ROOT_AND_ITS_ROOT
+        FN_IDENTITY
+        FN_WINDOW_BLOCK
+
+    ctypedef struct fn_window_problem:
+        Py_ssize_t outer, channels, inner
+        char *x
+        char *y
+        Py_ssize_t x_outer, x_channel, x_inner, y_outer, y_channel, y_inner
+        Py_ssize_t before, after, tile
+        double scale, k, beta
+        int power, stream, x_type, y_type
+
+    Py_ssize_t fn_window_scratch(const fn_window_problem *p)
+    Py_ssize_t fn_window_tiles(const fn_window_problem *p)
+
     ctypedef void (*fn_rows_kernel)(const fn_problem *, Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef void (*fn_piece_moments)(const fn_problem *, Py_ssize_t, Py_ssize_t, int, fn_moments *) noexcept nogil
     ctypedef void (*fn_piece_survey)(const fn_problem *, Py_ssize_t, Py_ssize_t, fn_range *) noexcept nogil
@@ -82,6 +102,7 @@ cdef extern from "problem.h" nogil:
     ) noexcept nogil
 
     ctypedef void (*fn_dropout_kernel)(const fn_dropout *, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*fn_window)(const fn_window_problem *, Py_ssize_t, Py_ssize_t, void *) noexcept nogil
 
     ctypedef struct fn_kernels:
         int fma
@@ -95,6 +116,7 @@ cdef extern from "problem.h" nogil:
         fn_column_apply column_apply[4][4]
         void power_roots(Py_ssize_t n, const double *level, double power, double *sums)
         fn_dropout_kernel dropout[2]
+        fn_window window[2]
 
 
 cdef extern from "pieces.h" nogil:

@@ -23,6 +23,7 @@
 #define STORE(t) FN_NAME3(C, store, t)
 #define STORE_PART(t) FN_NAME4(C, store, part, t)
 #define STREAM(t) FN_NAME3(C, stream, t)
+#define WIDE(operation) FN_NAME3(f64, operation, C) /* of float64 lanes, whatever C is */
 #define FROM(to, t) FN_NAME3(to, from, t)
 #define IN_C(name) FN_NAME2(name, C)
 #define IN_X(name) FN_NAME3(name, X, C)
@@ -104,6 +105,16 @@
         [FN_BF16] = {name##_bf16_f32, name##_bf16_f64},                                                                \
     }
 
+static void (*const fn_read[FN_TYPES][2])(const void *from, void *to, ptrdiff_t n) = FN_SUMS(read);
+static void (*const fn_write[FN_TYPES][2])(const void *from, void *to, ptrdiff_t n, int stream) = FN_SUMS(write);
+
+#define C f32
+#include "window.h"
+#undef C
+#define C f64
+#include "window.h"
+#undef C
+
 const fn_kernels FN_NAME2(fn_kernels, FN_ISA) = {
     .fma = FN_FMA,
     .rows = FN_PAIRS(rows),
@@ -119,4 +130,5 @@ const fn_kernels FN_NAME2(fn_kernels, FN_ISA) = {
     .column_apply = FN_PAIRS(column_apply),
     .power_roots = power_roots,
     .dropout = {dropout_f32, dropout_f64},
+    .window = {window_units_f32, window_units_f64},
 };

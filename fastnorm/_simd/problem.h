@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "dropout_problem.h"
+#include "window_problem.h"
 
 /* Not repeated in every caller: the templates multiply what a function holds, and a call costs nothing beside it. */
 #define FN_APART __attribute__((noinline))
@@ -165,6 +166,9 @@ typedef struct {
     void (*power_roots)(ptrdiff_t n, const double *level, double power, double *sums);
     /* Elements first <= i < last. [1 where the arithmetic is float64] */
     void (*dropout[2])(const fn_dropout *p, ptrdiff_t first, ptrdiff_t last);
+    /* Local response norm of units first <= u < last, with fn_window_scratch elements of the arithmetic type.
+     * [1 where the arithmetic is float64] */
+    void (*window[2])(const fn_window_problem *p, ptrdiff_t first, ptrdiff_t last, void *scratch);
 } fn_kernels;
 
 #endif

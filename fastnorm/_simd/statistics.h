@@ -1,4 +1,6 @@
-/* What the statistics of input type X need, in arithmetic type C. Ends the life of X, for the next one. */
+/* What needs input type X and arithmetic type C alone: rows of it, and statistics. Ends the life of X, for the next
+ * one. */
+#include "storage.h"
 #include "moments.h"
 #include "chunk.h"
 #include "column_rescue.h"

@@ -1,0 +1,35 @@
+/* Short rows from storage type X to arithmetic type C and back.
+ *
+ * A template. For kernels whose arithmetic takes longer than a pass over the first-level cache: they are compiled once
+ * for each C, and not for each pair of types.
+ */
+
+static __attribute__((noinline)) void IN_X(read)(const void *from, void *to, ptrdiff_t n)
+{
+    const TYPE(X) *x = from;
+    TYPE(C) *row = to;
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        STORE(C)(row + i, LOAD(X)(x + i));
+    if (i < n)
+        STORE_PART(C)(row + i, LOAD_PART(X)(x + i, n - i), n - i);
+}
+
+static __attribute__((noinline)) void IN_X(write)(const void *from, void *to, ptrdiff_t n, int stream)
+{
+    const TYPE(C) *row = from;
+    TYPE(X) *y = to;
+    ptrdiff_t i = 0;
+    if (stream) {
+        const ptrdiff_t misaligned = (ptrdiff_t)((uintptr_t)y % (LANES * sizeof *y) / sizeof *y);
+        i = misaligned == 0 ? 0 : LANES - misaligned < n ? LANES - misaligned : n;
+        if (i > 0)
+            STORE_PART(X)(y, LOAD_PART(C)(row, i), i);
+        for (; i + LANES <= n; i += LANES)
+            STREAM(X)(y + i, LOAD(C)(row + i));
+    }
+    for (; i + LANES <= n; i += LANES)
+        STORE(X)(y + i, LOAD(C)(row + i));
+    if (i < n)
+        STORE_PART(X)(y + i, LOAD_PART(C)(row + i, n - i), n - i);
+}
