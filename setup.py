@@ -134,6 +134,7 @@ setup(
             extension("_kernels.dropout"),
             extension("_kernels.small"),
             extension("_kernels.window"),
+            extension("_kernels.cells"),
         ],
         language_level=3,
         compiler_directives={"cdivision": True},

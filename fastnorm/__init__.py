@@ -11,6 +11,7 @@ except ModuleNotFoundError as _error:
     ) from _error
 from fastnorm import reference
 from fastnorm._threads import get_num_threads, set_num_threads, threads
+from fastnorm.cells import layer_norm_rnn_cell
 from fastnorm.channels import batch_norm, instance_norm
 from fastnorm.features import Moments, moments, standardize
 from fastnorm.folding import fold_batch_norm, fuse_conv_batch_norm, fuse_linear_batch_norm
@@ -35,6 +36,7 @@ __all__ = [
     "group_norm",
     "instance_norm",
     "layer_norm",
+    "layer_norm_rnn_cell",
     "local_response_norm",
     "min_max_scale",
     "moments",

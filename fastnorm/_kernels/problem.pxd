@@ -68,6 +68,10 @@ cdef extern from "problem.h" nogil:
         FN_ROOT_AND_ITS_ROOT
         FN_IDENTITY
         FN_WINDOW_BLOCK
+        FN_LINEAR
+        FN_RELU
+        FN_SIGMOID
+        FN_TANH
 
     ctypedef struct fn_window_problem:
         Py_ssize_t outer, channels, inner
@@ -104,6 +108,8 @@ cdef extern from "problem.h" nogil:
     ctypedef void (*fn_dropout_kernel)(const fn_dropout *, Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef void (*fn_window)(const fn_window_problem *, Py_ssize_t, Py_ssize_t, void *) noexcept nogil
 
+    ctypedef void (*fn_activate)(int, void *, void *, Py_ssize_t, int) noexcept nogil
+
     ctypedef struct fn_kernels:
         int fma
         fn_rows_kernel rows[4][4]
@@ -117,6 +123,7 @@ cdef extern from "problem.h" nogil:
         void power_roots(Py_ssize_t n, const double *level, double power, double *sums)
         fn_dropout_kernel dropout[2]
         fn_window window[2]
+        fn_activate activate[2]
 
 
 cdef extern from "pieces.h" nogil:

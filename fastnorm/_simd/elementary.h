@@ -121,4 +121,23 @@ static FN_APART f64_vec f64_pow(f64_vec x, fn_f64 y)
     return f64_if_less(x, zero, negative, result);
 }
 
+/* -e / (2 + e) of e = exp(-2 |x|) - 1, which near 0 is the series itself: exp would lose its digits to the 1. */
+static __attribute__((noinline)) f64_vec f64_tanh(f64_vec x)
+{
+    const f64_vec zero = f64_set1(0), one = f64_set1(1), magnitude = f64_abs(x);
+    const f64_vec z = f64_mul(magnitude, f64_set1(-2));
+    const f64_vec near = f64_fma(f64_mul(z, z), f64_exp_series(z), z), far = f64_sub(f64_exp(z), one);
+    const f64_vec e = f64_if_less(magnitude, f64_set1(0.17), near, far);
+    const f64_vec result = f64_div(f64_sub(zero, e), f64_add(f64_set1(2), e));
+    const f64_vec with_sign = f64_if_less(x, zero, f64_sub(zero, result), result);
+    return f64_if_less(magnitude, f64_set1(0x1p-30), x, with_sign); /* -0, too */
+}
+
+/* 1 / (1 + exp(-x)), by the exponential that does not overflow. */
+static __attribute__((noinline)) f64_vec f64_sigmoid(f64_vec x)
+{
+    const f64_vec zero = f64_set1(0), one = f64_set1(1), e = f64_exp(f64_sub(zero, f64_abs(x)));
+    return f64_div(f64_if_less(x, zero, e, one), f64_add(one, e));
+}
+
 #endif

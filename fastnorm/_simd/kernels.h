@@ -110,9 +110,11 @@ static void (*const fn_write[FN_TYPES][2])(const void *from, void *to, ptrdiff_t
 
 #define C f32
 #include "window.h"
+#include "activate.h"
 #undef C
 #define C f64
 #include "window.h"
+#include "activate.h"
 #undef C
 
 const fn_kernels FN_NAME2(fn_kernels, FN_ISA) = {
@@ -131,4 +133,5 @@ const fn_kernels FN_NAME2(fn_kernels, FN_ISA) = {
     .power_roots = power_roots,
     .dropout = {dropout_f32, dropout_f64},
     .window = {window_units_f32, window_units_f64},
+    .activate = {activate_f32, activate_f64},
 };

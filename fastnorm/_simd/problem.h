@@ -135,6 +135,8 @@ typedef struct {
     double power, level;
 } fn_reading;
 
+enum { FN_LINEAR, FN_RELU, FN_SIGMOID, FN_TANH };
+
 typedef struct {
     int fma; /* 0: multiply-add rounds twice, so bits differ from the other tiers */
     /* Statistics first <= s < last, s = batch index * keep + keep index, from x to y (y.data NULL: no more than the
@@ -169,6 +171,8 @@ typedef struct {
     /* Local response norm of units first <= u < last, with fn_window_scratch elements of the arithmetic type.
      * [1 where the arithmetic is float64] */
     void (*window[2])(const fn_window_problem *p, ptrdiff_t first, ptrdiff_t last, void *scratch);
+    /* n elements of the arithmetic type where they lie, and from there to y unless y is row. */
+    void (*activate[2])(int activation, void *row, void *y, ptrdiff_t n, int y_type);
 } fn_kernels;
 
 #endif
