@@ -31,6 +31,9 @@ TINY = (
     Case("moments", (2, 3, 4, 4), options={"axis": (0, 2, 3)}),
     Case("dropout", (6, 50), options={"p": 0.3}),
     Case("dropout", (6, 50), "float64", "out", {"p": 0.5}),
+    Case("local_response_norm", (2, 7, 4, 4), mode="out", options={"size": 3}),
+    Case("local_response_norm", (2, 4, 4, 7), options={"size": 5} | NHWC),
+    Case("layer_norm_rnn_cell", (4, 8)),
 )
 each = pytest.mark.parametrize("case", TINY, ids=lambda case: case.id)
 
@@ -65,6 +68,8 @@ def test_options_name_the_layout(function, shape, options, text):
         (TINY[11], {"style": (2, 3, 2, 2)}, (2, 3)),
         (TINY[13], {"weight": (6,), "bias": (6,)}, (1, 2, 3)),
         (TINY[15], {}, (0,)),
+        (TINY[18], {}, (1, 2, 3)),
+        (TINY[20], {"h": (4, 8), "weight_ih": (8, 8), "weight_hh": (8, 8), "gain": (8,), "bias": (8,)}, (1,)),
     ],
 )
 def test_parameters_have_the_shapes_of_their_function(case, shapes, axes):

@@ -14,6 +14,8 @@ square root halves the relative error of a variance, and 4 is for the roundings 
 Moments have neither root nor apply: t is 1 and the result itself the weight, with twice that K.
 Dropout has one product, K = 2: fastnorm's mask is compared with the reference's. Peers draw masks of
 their own, so they are compared in the share and in the values of what they keep.
+Local response norm rounds beta (size + 3) + 5 times, in proportion to the result: squares and sums to
+the power beta, then roots and a division. A cell's products add a rounding for each of their terms.
 """
 
 from __future__ import annotations
@@ -169,9 +171,8 @@ def case_error(case: Case, inputs: Inputs, y: Array) -> float:
     for slab in slabs(case):
         part = cut(case, inputs, slab)
         ref = _expected(case, part)
-        k = roundings(math.prod(part.x.shape[axis] for axis in case.axes))
         wide = "float64" in (part.x.dtype.name, y.dtype.name)
-        allowed = tolerance(ref, _scale(case, part, ref), k, y.dtype.name, wide=wide)
+        allowed = tolerance(ref, _rounded(case, part, ref), 1, y.dtype.name, wide=wide)
         worst = max(worst, distance(y[slab], ref, allowed))
     return worst
 
@@ -224,17 +225,27 @@ def _expected(case: Case, inputs: Inputs) -> Array:
     # In training the reference would update running statistics, which its result does not depend on.
     hidden = ("running_mean", "running_var") if case.settings.get("training") else ()
     parameters = {name: p for name, p in inputs.parameters.items() if name not in hidden}
-    y: Array = function(inputs.x, **parameters, **case.options, dtype=np.float64)
+    y: Array = function(inputs.x.astype(np.float64), **parameters, **case.options)
     return y
 
 
-def _scale(case: Case, inputs: Inputs, ref: Array) -> Array:
-    """|weight| max|t| + |bias|, with t worked out from the result: the parameters of a case are never 0."""
+def _rounded(case: Case, inputs: Inputs, ref: Array) -> Array:
+    """K (|weight| max|t| + |bias|), with t worked out from the result: the parameters of a case are never 0."""
+    if case.function == "local_response_norm":
+        relative: Array = (case.settings["beta"] * (case.settings["size"] + 3) + 5) * np.abs(ref)
+        return relative
+    k = roundings(math.prod(inputs.x.shape[axis] for axis in case.axes))
     if case.function == "moments":
-        return 2 * np.abs(ref)
+        return 2 * k * np.abs(ref)
     weight, bias = _affine(case, inputs)
-    t = (ref - bias) / weight
-    scale: Array = np.abs(weight) * np.max(np.abs(t), axis=case.axes, keepdims=True) + np.abs(bias)
+    if case.function == "layer_norm_rnn_cell":  # the activation hides t
+        names = ("h", "weight_ih", "weight_hh")
+        x, h, w_ih, w_hh = (one.astype(np.float64) for one in (inputs.x, *(inputs.parameters[name] for name in names)))
+        products = (x.shape[-1] + h.shape[-1]) * (np.abs(h) @ np.abs(w_hh).T + np.abs(x) @ np.abs(w_ih).T)
+        t = products / np.std(h @ w_hh.T + x @ w_ih.T, axis=-1, keepdims=True) + k * math.sqrt(x.shape[-1])
+    else:
+        t = k * (ref - bias) / weight
+    scale: Array = np.abs(weight) * np.max(np.abs(t), axis=case.axes, keepdims=True) + k * np.abs(bias)
     return scale
 
 
@@ -251,5 +262,6 @@ def _affine(case: Case, inputs: Inputs) -> tuple[Array, Array]:
         )
     else:
         views = case.align(inputs)
-        weight, bias = views.get("weight", np.ones(())), views.get("bias", np.zeros(()))
+        weight = views.get("weight", views.get("gain", np.ones(())))
+        bias = views.get("bias", np.zeros(()))
     return weight.astype(np.float64), bias.astype(np.float64)

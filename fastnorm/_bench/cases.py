@@ -24,8 +24,8 @@ from fastnorm import reference
 
 Array = NDArray[Any]
 
-# Which axes of x each array beside it lies along: "axis" are the normalised ones, "x" all; N counts samples, C channels
-# and K, which is no axis of x, styles to choose from.
+# Which axes of x each array beside it lies along: "axis" are the normalised ones, "x" all; N counts samples, C
+# channels, F features along the last axis (as many as a cell has units) and K, which is no axis of x, styles.
 PARAMETERS: dict[str, dict[str, str]] = {
     "layer_norm": {"weight": "axis", "bias": "axis"},
     "rms_norm": {"weight": "axis"},
@@ -37,6 +37,8 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "standardize": {},
     "moments": {},
     "dropout": {},
+    "local_response_norm": {},
+    "layer_norm_rnn_cell": {"h": "x", "weight_ih": "FF", "weight_hh": "FF", "gain": "F", "bias": "F"},
 }
 
 # What has statistics of its own where no `axis` says it. Group norm splits C, too.
@@ -46,6 +48,8 @@ KEPT = {
     "conditional_instance_norm": "NC",
     "adaptive_instance_norm": "NC",
     "group_norm": "N",
+    "local_response_norm": "N",
+    "layer_norm_rnn_cell": "N",
 }
 
 STYLES = 32
@@ -223,7 +227,7 @@ class Case:
         return {name: align(p, self.parameter_axes(name), len(self.shape)) for name, p in inputs.parameters.items()}
 
     def _along(self, letters: str) -> tuple[int | None, ...]:
-        axes = {"N": 0, "C": self.channel_axis, "K": None}
+        axes = {"N": 0, "C": self.channel_axis, "K": None, "F": len(self.shape) - 1}
         return tuple(axes[letter] for letter in letters)
 
 
@@ -301,6 +305,12 @@ def _table() -> tuple[Case, ...]:
         # A large hidden layer, and a short sequence of tokens.
         Case("dropout", (4096, 4096), options={"p": 0.5}),
         Case("dropout", (128, 768), options={"p": 0.1}),
+        # The first stage of AlexNet, and a recurrent network of some size.
+        Case("local_response_norm", (8, 96, 55, 55), options={"size": 5}),
+        Case("local_response_norm", (8, 96, 55, 55), mode="out", options={"size": 5}),
+        Case("local_response_norm", (8, 55, 55, 96), options={"size": 5} | last),
+        Case("local_response_norm", (8, 55, 55, 96), mode="out", options={"size": 5} | last),
+        Case("layer_norm_rnn_cell", (256, 512)),
     )
     if importlib.util.find_spec("ml_dtypes") is None:
         return tuple(case for case in cases if case.dtype != "bfloat16")

@@ -90,6 +90,15 @@ def groups(case: Case) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return shape, tuple(a for a in range(1, len(shape)) if a != c)
 
 
+def windows(squares: Any, case: Case, pad: Callable[..., Any]) -> list[Any]:
+    """The squares of each channel in a window, as views of what `pad` makes: one array for each place in it."""
+    axis, size = case.channel_axis, case.settings["size"]
+    assert axis is not None
+    padded = pad(squares, [(size // 2, (size - 1) // 2) if a == axis else (0, 0) for a in range(squares.ndim)])
+    place = (slice(None),) * axis
+    return [padded[(*place, slice(i, i + squares.shape[axis]))] for i in range(size)]
+
+
 def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
     """Order of axes that undoes `order`."""
     return tuple(sorted(range(len(order)), key=order.__getitem__))

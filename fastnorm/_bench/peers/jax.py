@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fastnorm._bench.cases import Array, Case, Inputs, align
-from fastnorm._bench.peers import affine, groups
+from fastnorm._bench.peers import affine, groups, windows
 
 version = jax.__version__
 note = "runs on all cores in every row: its threads are set when the process starts"
@@ -87,6 +87,15 @@ def moments(x: Any, case: Case) -> Any:
     return x.mean(case.axes), x.var(case.axes)
 
 
+def local_response_norm(x: Any, case: Case) -> Any:
+    s = case.settings
+    return x / (s["k"] + s["alpha"] / s["size"] * sum(windows(x * x, case, jnp.pad))) ** s["beta"]
+
+
+def layer_norm_rnn_cell(x: Any, case: Case, h: Any, weight_ih: Any, weight_hh: Any, gain: Any, bias: Any) -> Any:
+    return jnp.tanh(over_axes(h @ weight_hh.T + x @ weight_ih.T, case, weight=gain, bias=bias))
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "layer_norm": over_axes,
     "rms_norm": rms_norm,
@@ -97,4 +106,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "group_norm": group_norm,
     "standardize": standardize,
     "moments": moments,
+    "local_response_norm": local_response_norm,
+    "layer_norm_rnn_cell": layer_norm_rnn_cell,
 }

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastnorm._bench.cases import Array, Case, Inputs, align
-from fastnorm._bench.peers import affine, groups
+from fastnorm._bench.peers import affine, groups, windows
 
 version = np.__version__
 note = ""
@@ -99,6 +99,19 @@ def dropout(x: Array, case: Case) -> Array:
     return y
 
 
+def local_response_norm(x: Array, case: Case) -> Array:
+    s = case.settings
+    y: Array = x / (s["k"] + s["alpha"] / s["size"] * sum(windows(x * x, case, np.pad))) ** s["beta"]
+    return y
+
+
+def layer_norm_rnn_cell(
+    x: Array, case: Case, h: Array, weight_ih: Array, weight_hh: Array, gain: Array, bias: Array
+) -> Array:
+    y: Array = np.tanh(over_axes(h @ weight_hh.T + x @ weight_ih.T, case, weight=gain, bias=bias))
+    return y
+
+
 RNG = np.random.default_rng(0)
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -112,4 +125,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "standardize": standardize,
     "moments": moments,
     "dropout": dropout,
+    "local_response_norm": local_response_norm,
+    "layer_norm_rnn_cell": layer_norm_rnn_cell,
 }

@@ -29,6 +29,7 @@ OPERATIONS = {
     "batch_norm": ("BatchNormalization", ("weight", "bias", "running_mean", "running_var")),
     "instance_norm": ("InstanceNormalization", ("weight", "bias")),
     "group_norm": ("GroupNormalization", ("weight", "bias")),
+    "local_response_norm": ("LRN", ()),
 }
 
 # Operator set and IR version: the oldest in which the operator has parameters for each channel, else old enough for
@@ -75,7 +76,11 @@ def _model(case: Case, inputs: Inputs) -> bytes:
         numpy_helper.from_array(inputs.parameters.get(name, neutral[name]).astype(inputs.x.dtype), name)
         for name in names
     ]
-    attributes: dict[str, Any] = {"epsilon": case.settings["eps"]}
+    attributes: dict[str, Any]
+    if case.function == "local_response_norm":
+        attributes = {name: case.settings[name] for name in ("size", "alpha", "beta")} | {"bias": case.settings["k"]}
+    else:
+        attributes = {"epsilon": case.settings["eps"]}
     order = tuple(range(len(case.shape)))
     if case.channel_axis is None:
         attributes["axis"] = -len(case.axes)

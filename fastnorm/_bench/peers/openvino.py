@@ -94,12 +94,21 @@ def group_norm(x: Any, case: Case, inputs: Inputs) -> Any:
     return ops.group_normalization(x, p["weight"], p["bias"], case.settings["num_groups"], case.settings["eps"])
 
 
+def local_response_norm(x: Any, case: Case, inputs: Inputs) -> Any:
+    if case.channel_axis != 1:
+        return None
+    s = case.settings
+    axes = ops.constant(np.array([1], dtype=np.int64))
+    return ops.lrn(x, axes, alpha=s["alpha"], beta=s["beta"], bias=s["k"], size=s["size"])
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "layer_norm": mvn,
     "rms_norm": rms_norm,
     "batch_norm": batch_norm,
     "instance_norm": mvn,
     "group_norm": group_norm,
+    "local_response_norm": local_response_norm,
 }
 
 

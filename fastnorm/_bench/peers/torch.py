@@ -112,6 +112,26 @@ def dropout(case: Case) -> Callable[..., Any]:
     return functools.partial(functional.dropout, p=case.options["p"])
 
 
+def local_response_norm(case: Case) -> Callable[..., Any]:
+    settings = {name: case.settings[name] for name in ("size", "alpha", "beta", "k")}
+    return functools.partial(functional.local_response_norm, **settings)
+
+
+def layer_norm_rnn_cell(
+    case: Case,
+    h: torch.Tensor,
+    weight_ih: torch.Tensor,
+    weight_hh: torch.Tensor,
+    gain: torch.Tensor,
+    bias: torch.Tensor,
+) -> Callable[..., Any]:
+    def call(x: torch.Tensor) -> torch.Tensor:
+        a = functional.linear(h, weight_hh) + functional.linear(x, weight_ih)
+        return torch.tanh(functional.layer_norm(a, gain.shape, gain, bias, case.settings["eps"]))
+
+    return call
+
+
 # From a case and its parameters to the function of x.
 OPERATIONS: dict[str, Callable[..., Callable[..., Any]]] = {
     "layer_norm": layer_norm,
@@ -124,13 +144,16 @@ OPERATIONS: dict[str, Callable[..., Callable[..., Any]]] = {
     "standardize": standardize,
     "moments": moments,
     "dropout": dropout,
+    "local_response_norm": local_response_norm,
+    "layer_norm_rnn_cell": layer_norm_rnn_cell,
 }
 
 
 def _order(case: Case) -> tuple[int, ...]:
     if case.function in ("layer_norm", "rms_norm"):
         return trailing_order(case)
-    if case.function in ("adaptive_instance_norm", "standardize", "moments", "dropout"):  # take any axes
+    # These take any axes, or have but two.
+    if case.function in ("adaptive_instance_norm", "standardize", "moments", "dropout", "layer_norm_rnn_cell"):
         return tuple(range(len(case.shape)))
     return channel_order(case)
 
