@@ -61,7 +61,7 @@ static void IN_X(leaf_of)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap,
         for (ptrdiff_t k = 0; k < stretches; k++) {
             const TYPE(X) *at = (const TYPE(X) *)((const char *)x + k * gap);
             if (reading->exponent == 0)
-                IN_X(widen)(at, length, scratch + k * length);
+                IN_X(read)(at, scratch + k * length, length);
             else
                 IN_X(scale)(at, length, reading->exponent, scratch + k * length);
         }

@@ -41,7 +41,7 @@ static FN_APART void IN_X(survey_columns)(const fn_problem *p, ptrdiff_t batch, 
     memset(out, 0, sizeof *out);
     for (ptrdiff_t o = 0; o < p->outer; o += o < left_over ? p->side : 1) {
         const ptrdiff_t here = o < left_over ? columns : width;
-        IN_X(widen)(IN_X(row_at)(IN_X(column_at)(p, batch, first), p->x.outer, o), here, row);
+        IN_X(read)(IN_X(row_at)(IN_X(column_at)(p, batch, first), p->x.outer, o), row, here);
         IN_CC(survey_row)(row, here, out);
     }
     out->known = 1;
@@ -94,7 +94,7 @@ FN_COLD static void IN_X(column_rescue)(const fn_problem *p, ptrdiff_t batch, pt
 /* A row whose columns are not all plain, as the map wants it. */
 static FN_APART void IN_X(prepare_row)(const TYPE(X) * x, ptrdiff_t width, const fn_column_map *map, TYPE(C) * scratch)
 {
-    IN_X(widen)(x, width, scratch);
+    IN_X(read)(x, scratch, width);
     for (int i = 0; i < map->unusual; i++) {
         const ptrdiff_t c = map->column[i];
         if (c >= width) /* of a position that this row lacks */

@@ -77,7 +77,7 @@ static void IN_X(extend_rows)(const char *x, ptrdiff_t stride, ptrdiff_t rows, p
         ptrdiff_t n = rows - r < FN_ROW_GROUP ? rows - r : FN_ROW_GROUP, step = stride;
         if (sizeof(TYPE(X)) != sizeof(TYPE(C))) {
             for (ptrdiff_t i = 0; i < n; i++)
-                IN_X(widen)(IN_X(row_at)(at, stride, i), width, widened + i * width);
+                IN_X(read)(IN_X(row_at)(at, stride, i), widened + i * width, width);
             at = (const char *)widened;
             step = width * (ptrdiff_t)sizeof *widened;
         }

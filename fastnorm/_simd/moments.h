@@ -116,13 +116,3 @@ static inline void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t 
     else
         IN_X(leaf_moments)(x, stretches, gap, length, inverse_n, out);
 }
-
-/* x in the arithmetic type. */
-static void IN_X(widen)(const TYPE(X) * x, ptrdiff_t n, TYPE(C) * out)
-{
-    ptrdiff_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        STORE(C)(out + i, LOAD(X)(x + i));
-    if (i < n)
-        STORE_PART(C)(out + i, LOAD_PART(X)(x + i, n - i), n - i);
-}

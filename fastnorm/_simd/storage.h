@@ -4,7 +4,7 @@
  * for each C, and not for each pair of types.
  */
 
-static __attribute__((noinline)) void IN_X(read)(const void *from, void *to, ptrdiff_t n)
+static FN_APART void IN_X(read)(const void *from, void *to, ptrdiff_t n)
 {
     const TYPE(X) *x = from;
     TYPE(C) *row = to;
@@ -15,7 +15,7 @@ static __attribute__((noinline)) void IN_X(read)(const void *from, void *to, ptr
         STORE_PART(C)(row + i, LOAD_PART(X)(x + i, n - i), n - i);
 }
 
-static __attribute__((noinline)) void IN_X(write)(const void *from, void *to, ptrdiff_t n, int stream)
+static FN_APART void IN_X(write)(const void *from, void *to, ptrdiff_t n, int stream)
 {
     const TYPE(C) *row = from;
     TYPE(X) *y = to;
