@@ -34,6 +34,9 @@ TINY = (
     Case("local_response_norm", (2, 7, 4, 4), mode="out", options={"size": 3}),
     Case("local_response_norm", (2, 4, 4, 7), options={"size": 5} | NHWC),
     Case("layer_norm_rnn_cell", (4, 8)),
+    Case("min_max_scale", (20, 3)),
+    Case("normalize", (5, 40)),
+    Case("normalize", (2, 6, 4, 4), options={"p": 1}),
 )
 each = pytest.mark.parametrize("case", TINY, ids=lambda case: case.id)
 
@@ -68,8 +71,8 @@ def test_options_name_the_layout(function, shape, options, text):
         (TINY[11], {"style": (2, 3, 2, 2)}, (2, 3)),
         (TINY[13], {"weight": (6,), "bias": (6,)}, (1, 2, 3)),
         (TINY[15], {}, (0,)),
-        (TINY[18], {}, (1, 2, 3)),
-        (TINY[20], {"h": (4, 8), "weight_ih": (8, 8), "weight_hh": (8, 8), "gain": (8,), "bias": (8,)}, (1,)),
+        (TINY[20], {}, (1, 2, 3)),
+        (TINY[22], {"h": (4, 8), "weight_ih": (8, 8), "weight_hh": (8, 8), "gain": (8,), "bias": (8,)}, (1,)),
     ],
 )
 def test_parameters_have_the_shapes_of_their_function(case, shapes, axes):
@@ -136,7 +139,7 @@ def test_training_updates_running_statistics_and_the_check_does_not():
 
 @pytest.mark.parametrize("wrong", ["no scale", "another p", "nothing dropped"])
 def test_dropout_with_another_mask_agrees_and_another_function_does_not(wrong):
-    case = TINY[-2]
+    case = next(case for case in TINY if case.function == "dropout")
     inputs = case.make_inputs()
     y = reference.dropout(inputs.x, 0.3, rng=1)
     assert agreement.agrees(case, inputs, y)

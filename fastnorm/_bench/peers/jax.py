@@ -83,6 +83,16 @@ def standardize(x: Any, case: Case) -> Any:
     return (x - x.mean(case.axes, keepdims=True)) / x.std(case.axes, keepdims=True)
 
 
+def min_max_scale(x: Any, case: Case) -> Any:
+    low = x.min(case.axes, keepdims=True)
+    return (x - low) / (x.max(case.axes, keepdims=True) - low)
+
+
+def lp_normalize(x: Any, case: Case) -> Any:
+    s = case.settings
+    return x / jnp.maximum(jnp.linalg.norm(x, s["p"], s["axis"], keepdims=True), s["eps"])
+
+
 def moments(x: Any, case: Case) -> Any:
     return x.mean(case.axes), x.var(case.axes)
 
@@ -105,6 +115,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "adaptive_instance_norm": adaptive_instance_norm,
     "group_norm": group_norm,
     "standardize": standardize,
+    "min_max_scale": min_max_scale,
+    "normalize": lp_normalize,
     "moments": moments,
     "local_response_norm": local_response_norm,
     "layer_norm_rnn_cell": layer_norm_rnn_cell,

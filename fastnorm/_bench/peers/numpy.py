@@ -89,6 +89,18 @@ def standardize(x: Array, case: Case) -> Array:
     return y
 
 
+def min_max_scale(x: Array, case: Case) -> Array:
+    low = x.min(case.axes, keepdims=True)
+    y: Array = (x - low) / (x.max(case.axes, keepdims=True) - low)
+    return y
+
+
+def lp_normalize(x: Array, case: Case) -> Array:
+    norm = np.linalg.norm(x, case.settings["p"], case.settings["axis"], keepdims=True)
+    y: Array = x / np.maximum(norm, x.dtype.type(case.settings["eps"]))
+    return y
+
+
 def moments(x: Array, case: Case) -> tuple[Array, Array]:
     return x.mean(case.axes), x.var(case.axes)
 
@@ -123,6 +135,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "adaptive_instance_norm": adaptive_instance_norm,
     "group_norm": group_norm,
     "standardize": standardize,
+    "min_max_scale": min_max_scale,
+    "normalize": lp_normalize,
     "moments": moments,
     "dropout": dropout,
     "local_response_norm": local_response_norm,

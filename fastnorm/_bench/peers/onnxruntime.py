@@ -30,6 +30,7 @@ OPERATIONS = {
     "instance_norm": ("InstanceNormalization", ("weight", "bias")),
     "group_norm": ("GroupNormalization", ("weight", "bias")),
     "local_response_norm": ("LRN", ()),
+    "normalize": ("LpNormalization", ()),
 }
 
 # Operator set and IR version: the oldest in which the operator has parameters for each channel, else old enough for
@@ -79,10 +80,12 @@ def _model(case: Case, inputs: Inputs) -> bytes:
     attributes: dict[str, Any]
     if case.function == "local_response_norm":
         attributes = {name: case.settings[name] for name in ("size", "alpha", "beta")} | {"bias": case.settings["k"]}
+    elif case.function == "normalize":
+        attributes = {name: case.settings[name] for name in ("p", "axis")}
     else:
         attributes = {"epsilon": case.settings["eps"]}
     order = tuple(range(len(case.shape)))
-    if case.channel_axis is None:
+    if case.channel_axis is None and "axis" not in attributes:
         attributes["axis"] = -len(case.axes)
         order = trailing_order(case)
     elif case.function == "group_norm":

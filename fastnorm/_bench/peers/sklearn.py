@@ -1,4 +1,4 @@
-"""scikit-learn: `sklearn.preprocessing.scale`, the function behind its StandardScaler's defaults."""
+"""scikit-learn: the functions of `sklearn.preprocessing` behind its scalers' defaults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 
 import sklearn
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import minmax_scale, scale
 
 from fastnorm._bench.cases import Array, Case, Inputs
 
@@ -18,11 +18,14 @@ version = sklearn.__version__
 note = ""
 
 
+OPERATIONS = {"standardize": scale, "min_max_scale": minmax_scale}
+
+
 def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Array] | None:
-    """Bind the function, which standardises the columns or rows of a table on one thread."""
-    if case.function != "standardize" or len(case.shape) != 2 or len(case.axes) != 1 or case.settings["ddof"] != 0:
+    """Bind the function, which takes the columns or rows of a table on one thread."""
+    if case.function not in OPERATIONS or len(case.shape) != 2 or len(case.axes) != 1 or case.settings.get("ddof"):
         return None
-    return functools.partial(scale, inputs.x, axis=case.axes[0])
+    return functools.partial(OPERATIONS[case.function], inputs.x, axis=case.axes[0])
 
 
 def to_numpy(result: Array) -> Array:

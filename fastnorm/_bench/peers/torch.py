@@ -103,6 +103,21 @@ def standardize(case: Case) -> Callable[..., Any]:
     return call
 
 
+def min_max_scale(case: Case) -> Callable[..., Any]:
+    axes = case.axes
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        low, high = x.amin(axes, keepdim=True), x.amax(axes, keepdim=True)
+        return (x - low) / (high - low)
+
+    return call
+
+
+def normalize(case: Case) -> Callable[..., Any]:
+    s = case.settings
+    return functools.partial(functional.normalize, p=s["p"], dim=s["axis"], eps=s["eps"])
+
+
 def moments(case: Case) -> Callable[..., Any]:
     axes = case.axes
     return lambda x: torch.var_mean(x, axes, correction=0)[::-1]
@@ -142,6 +157,8 @@ OPERATIONS: dict[str, Callable[..., Callable[..., Any]]] = {
     "adaptive_instance_norm": adaptive_instance_norm,
     "group_norm": group_norm,
     "standardize": standardize,
+    "min_max_scale": min_max_scale,
+    "normalize": normalize,
     "moments": moments,
     "dropout": dropout,
     "local_response_norm": local_response_norm,
@@ -149,11 +166,22 @@ OPERATIONS: dict[str, Callable[..., Callable[..., Any]]] = {
 }
 
 
+# These take any axes, or have but two.
+AS_IT_LIES = (
+    "adaptive_instance_norm",
+    "dropout",
+    "layer_norm_rnn_cell",
+    "min_max_scale",
+    "moments",
+    "normalize",
+    "standardize",
+)
+
+
 def _order(case: Case) -> tuple[int, ...]:
     if case.function in ("layer_norm", "rms_norm"):
         return trailing_order(case)
-    # These take any axes, or have but two.
-    if case.function in ("adaptive_instance_norm", "standardize", "moments", "dropout", "layer_norm_rnn_cell"):
+    if case.function in AS_IT_LIES:
         return tuple(range(len(case.shape)))
     return channel_order(case)
 
