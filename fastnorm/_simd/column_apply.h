@@ -1,6 +1,6 @@
 /* The columns kernel: statistics side by side, and their apply, from X to Y in arithmetic type C.
  *
- * A template, after columns.h. As apply.h, with a mean, a scale and a shift for each lane.
+ * A template, after columns.h. As map.h, with a mean, a scale and a shift for each lane.
  */
 
 /* Columns c to c + n, less than one vector. The map has room for whole ones; parameters may not. */

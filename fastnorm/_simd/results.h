@@ -3,6 +3,7 @@
 #include "cut_off.h"
 
 #define X C
+#include "map.h"
 #include "apply.h"
 #include "rows.h"
 #include "column_apply.h"
@@ -10,11 +11,13 @@
 
 #ifndef FN_FROM_F64_ONLY
 #define X f16
+#include "map.h"
 #include "apply.h"
 #include "rows.h"
 #include "column_apply.h"
 #undef X
 #define X bf16
+#include "map.h"
 #include "apply.h"
 #include "rows.h"
 #include "column_apply.h"
@@ -23,6 +26,7 @@
 
 #ifdef FN_FROM_F32
 #define X f32
+#include "map.h"
 #include "apply.h"
 #include "rows.h"
 #include "column_apply.h"
