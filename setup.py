@@ -138,6 +138,7 @@ setup(
             extension("_kernels.small"),
             extension("_kernels.window"),
             extension("_kernels.cells"),
+            extension("_kernels.images"),
         ],
         language_level=3,
         compiler_directives={"cdivision": True},

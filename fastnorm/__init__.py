@@ -16,6 +16,7 @@ from fastnorm.channels import batch_norm, instance_norm
 from fastnorm.features import Moments, moments, standardize
 from fastnorm.folding import fold_batch_norm, fuse_conv_batch_norm, fuse_linear_batch_norm
 from fastnorm.groups import group_norm
+from fastnorm.images import normalize_image
 from fastnorm.norms import layer_norm, rms_norm
 from fastnorm.regularization import dropout
 from fastnorm.responses import local_response_norm
@@ -41,6 +42,7 @@ __all__ = [
     "min_max_scale",
     "moments",
     "normalize",
+    "normalize_image",
     "reference",
     "rms_norm",
     "set_num_threads",

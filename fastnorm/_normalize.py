@@ -157,7 +157,7 @@ def solve(
     if x.dtype.kind in "iub":
         x = x.astype(arithmetic)
     target = result if _is_kernel_array(result) else np.empty_like(result, dtype=result_dtype, subok=False)
-    if _spoils(target, x):
+    if spoils(target, x):
         x = x.astype(arguments.native(x.dtype))
     if weight is not None and np.may_share_memory(weight, target):
         weight = weight.copy()
@@ -205,7 +205,7 @@ def _is_kernel_array(array: Array) -> bool:
     return array.flags.aligned and array.dtype.isnative
 
 
-def _spoils(y: Array, x: Array) -> bool:
+def spoils(y: Array, x: Array) -> bool:
     """Whether writing y may change x before it is read. Writing x itself, element over element, does not."""
     if not np.may_share_memory(x, y):
         return False

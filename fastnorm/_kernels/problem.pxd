@@ -23,6 +23,7 @@ cdef extern from "problem.h" nogil:
         FN_F64
         FN_F16
         FN_BF16
+        FN_U8
         FN_TILE
         FN_CENTERED
         FN_UNCENTERED
@@ -58,6 +59,22 @@ cdef extern from "problem.h" nogil:
         double *m2
         double eps, inverse_n, inverse_elements, power, upper
         int statistic, side, stream, x_type, y_type
+
+    ctypedef struct fn_map:
+        int mode
+
+    ctypedef struct fn_pixels:
+        char *data
+        Py_ssize_t image, row, pixel, channel
+        int size, swapped, plain
+
+    ctypedef struct fn_image:
+        Py_ssize_t images, rows, pixels, channels
+        fn_pixels x, y
+        const fn_map *maps
+        int x_type, y_type, stream
+
+    Py_ssize_t fn_spans_of_row(const fn_image *p)
 
     ctypedef struct fn_column_map:
         int unusual
@@ -109,6 +126,7 @@ cdef extern from "problem.h" nogil:
     ctypedef void (*fn_window)(const fn_window_problem *, Py_ssize_t, Py_ssize_t, void *) noexcept nogil
 
     ctypedef void (*fn_activate)(int, void *, void *, Py_ssize_t, int) noexcept nogil
+    ctypedef void (*fn_image_kernel)(const fn_image *, Py_ssize_t, Py_ssize_t) noexcept nogil
 
     ctypedef struct fn_kernels:
         int fma
@@ -124,6 +142,7 @@ cdef extern from "problem.h" nogil:
         fn_dropout_kernel dropout[2]
         fn_window window[2]
         fn_activate activate[2]
+        fn_image_kernel image
 
 
 cdef extern from "pieces.h" nogil:
@@ -143,6 +162,7 @@ cdef extern from "statistic.h" nogil:
     void fn_rescue_finish(const fn_problem *p, const fn_moments *m, int is_f64, fn_statistic *out)
     void fn_range_merge(fn_range *a, const fn_range *b)
     void fn_given(double mean, double rstd, int is_f64, fn_statistic *out)
+    fn_map fn_fold(const fn_statistic *s, double weight, double bias, int is_f64)
     void fn_report(const fn_problem *p, Py_ssize_t s, const fn_statistic *statistic)
 
 

@@ -45,7 +45,7 @@ NORM_1, NORM_2, NORM_LARGEST, NORM_SMALLEST, NORM_POWER, EXTREMES = (
 # 480 MB are reported: writing past the cache took 1.2 times as long at 16 MB, 1.0 at 32 MB, 0.7 at 45 MB). Not so for
 # memory that the system has yet to provide: it is zeroed page by page just before we write, which leaves it in the
 # cache (1.4 times as long).
-cdef Py_ssize_t STREAM_BYTES = min(3 * last_level_cache // 4 or 32 << 20, 32 << 20)
+STREAM_BYTES = min(3 * last_level_cache // 4 or 32 << 20, 32 << 20)
 
 ctypedef fused element:
     float

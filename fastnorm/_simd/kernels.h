@@ -96,6 +96,8 @@
         [FN_F64] = {name##_f64_f32_f64, name##_f64_f64_f64, name##_f64_f16_f64, name##_f64_bf16_f64},                  \
     }
 
+#include "image.h"
+
 /* [x type][1 where the arithmetic is float64] */
 #define FN_SUMS(name)                                                                                                  \
     {                                                                                                                  \
@@ -134,4 +136,5 @@ const fn_kernels FN_NAME2(fn_kernels, FN_ISA) = {
     .dropout = {dropout_f32, dropout_f64},
     .window = {window_units_f32, window_units_f64},
     .activate = {activate_f32, activate_f64},
+    .image = image_spans,
 };

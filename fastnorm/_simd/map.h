@@ -64,3 +64,9 @@ static FN_APART void IN_XY(map)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, con
     else
         IN_XY(map_as)(x, y, n, map, parameters, offset, 0, 0);
 }
+
+/* One map for all elements, of any types: for a table. */
+static void IN_XY(map_any)(const void *x, void *y, ptrdiff_t n, const fn_map *map, int stream)
+{
+    IN_XY(map)(x, y, n, map, NULL, 0, stream);
+}

@@ -23,7 +23,9 @@ typedef double fn_f64;
 typedef uint16_t fn_f16; /* IEEE half; unsigned, so that a fused Cython type tells it from bfloat16 */
 typedef int16_t fn_bf16;
 
-enum { FN_F32, FN_F64, FN_F16, FN_BF16, FN_TYPES };
+typedef uint8_t fn_u8; /* images only */
+
+enum { FN_F32, FN_F64, FN_F16, FN_BF16, FN_TYPES, FN_U8 = FN_TYPES };
 
 /* These sizes decide bits: they depend on nothing but one statistic's length. */
 enum {
@@ -137,6 +139,8 @@ typedef struct {
 
 enum { FN_LINEAR, FN_RELU, FN_SIGMOID, FN_TANH };
 
+#include "image_problem.h"
+
 typedef struct {
     int fma; /* 0: multiply-add rounds twice, so bits differ from the other tiers */
     /* Statistics first <= s < last, s = batch index * keep + keep index, from x to y (y.data NULL: no more than the
@@ -173,6 +177,8 @@ typedef struct {
     void (*window[2])(const fn_window_problem *p, ptrdiff_t first, ptrdiff_t last, void *scratch);
     /* n elements of the arithmetic type where they lie, and from there to y unless y is row. */
     void (*activate[2])(int activation, void *row, void *y, ptrdiff_t n, int y_type);
+    /* Spans first <= index < last of an image (image_problem.h). */
+    void (*image)(const fn_image *p, ptrdiff_t first, ptrdiff_t last);
 } fn_kernels;
 
 #endif

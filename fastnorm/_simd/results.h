@@ -1,5 +1,5 @@
-/* The kernels that write type Y in arithmetic type C, from C itself and from every X that goes with them. Ends the life
- * of Y, for the next one. */
+/* The kernels that write type Y in arithmetic type C, from C itself and from every X that goes with them; of bytes,
+ * which only images hold, no more than their maps. Ends the life of Y, for the next one. */
 #include "cut_off.h"
 
 #define X C
@@ -10,6 +10,10 @@
 #undef X
 
 #ifndef FN_FROM_F64_ONLY
+#define X u8
+#include "map.h"
+#include "interleaved.h"
+#undef X
 #define X f16
 #include "map.h"
 #include "apply.h"

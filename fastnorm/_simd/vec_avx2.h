@@ -204,6 +204,16 @@ static inline f32_vec f32_widen_bf16(__m256i x)
 {
     return (f32_vec){ymm_widen_bf16(_mm256_castsi256_si128(x)), ymm_widen_bf16(_mm256_extracti128_si256(x, 1))};
 }
+static inline f32_vec f32_widen_u8(__m128i x)
+{
+    return (f32_vec){_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(x)),
+                     _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpackhi_epi64(x, x)))};
+}
+static inline f64_vec f64_widen_u8(__m128i x)
+{
+    return (f64_vec){_mm256_cvtepi32_pd(_mm_cvtepu8_epi32(x)),
+                     _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_srli_epi64(x, 32)))};
+}
 static inline f64_vec f64_widen_f16(__m128i x) { return f64_widen_f32(_mm256_cvtph_ps(x)); }
 static inline f64_vec f64_widen_bf16(__m128i x) { return f64_widen_f32(ymm_widen_bf16(x)); }
 

@@ -123,6 +123,8 @@ static inline f32_vec f32_widen_bf16(__m256i a)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16));
 }
+static inline f32_vec f32_widen_u8(__m128i a) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(a)); }
+static inline f64_vec f64_widen_u8(__m128i a) { return _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(a)); }
 static inline f64_vec f64_widen_f16(__m128i a) { return _mm512_cvtps_pd(_mm256_cvtph_ps(a)); }
 static inline f64_vec f64_widen_bf16(__m128i a)
 {

@@ -15,6 +15,9 @@
  *   prefetch(p, offset, bytes)     the loop at p will come to the bytes at that offset, which may lie outside the array
  *   prefetch_ahead(p, bytes)       the loop at p will come to the bytes that lie some way ahead of it
  *   fence                          orders the streamed stores before it
+ *   bytes_split3(p, to, gap)       byte k of each of 16 pixels of 3 bytes, side by side at to + k * gap; exactly 48 are
+ *                                  read; bytes_split4 likewise, 64
+ *   bytes_shuffle(to, p, index)    to[i] = p[index[i]] for each of 16 bytes; an index from 0 to 15
  *
  * For float64 alone, what elementary functions need:
  *
@@ -243,7 +246,45 @@ FN_STORAGE(f64, f32, inline)
 FN_STORAGE(f64, f16, FN_APART)
 FN_STORAGE(f64, bf16, FN_APART)
 #undef FN_STORAGE
+
+/* Bytes are only read. */
+#define FN_BYTES(c)                                                                                                    \
+    static inline c##_vec c##_load_part_u8(const fn_u8 *p, ptrdiff_t n)                                                \
+    {                                                                                                                  \
+        fn_##c lane[c##_lanes] = {0};                                                                                  \
+        for (ptrdiff_t i = 0; i < n; i++)                                                                              \
+            lane[i] = (fn_##c)p[i];                                                                                    \
+        return c##_of(lane);                                                                                           \
+    }                                                                                                                  \
+    static inline c##_vec c##_load_u8(const fn_u8 *p) { return c##_load_part_u8(p, c##_lanes); }
+FN_BYTES(f32)
+FN_BYTES(f64)
+#undef FN_BYTES
 #undef FN_EACH
+
+static __attribute__((noinline)) void bytes_split3(const fn_u8 *p, fn_u8 *to, ptrdiff_t gap)
+{
+    for (int i = 0; i < 16; i++, p += 3) {
+        to[i] = p[0];
+        to[i + gap] = p[1];
+        to[i + 2 * gap] = p[2];
+    }
+}
+static __attribute__((noinline)) void bytes_split4(const fn_u8 *p, fn_u8 *to, ptrdiff_t gap)
+{
+    for (int i = 0; i < 16; i++, p += 4) {
+        to[i] = p[0];
+        to[i + gap] = p[1];
+        to[i + 2 * gap] = p[2];
+        to[i + 3 * gap] = p[3];
+    }
+}
+static inline void bytes_shuffle(fn_u8 *to, const fn_u8 *p, const fn_u8 *index)
+{
+    for (int i = 0; i < 16; i++)
+        to[i] = p[index[i]];
+}
+
 #undef FN_PARTS
 
 static inline void vec_prefetch(const void *p, ptrdiff_t offset, size_t bytes) { (void)p, (void)offset, (void)bytes; }

@@ -14,6 +14,7 @@ from fastnorm.reference.channels import (
 )
 from fastnorm.reference.features import Moments, moments, standardize
 from fastnorm.reference.folding import fold_batch_norm, fuse_conv_batch_norm, fuse_linear_batch_norm
+from fastnorm.reference.images import normalize_image
 from fastnorm.reference.norms import layer_norm, rms_norm
 from fastnorm.reference.regularization import dropout
 from fastnorm.reference.responses import local_response_norm
@@ -36,6 +37,7 @@ __all__ = [
     "min_max_scale",
     "moments",
     "normalize",
+    "normalize_image",
     "rms_norm",
     "standardize",
 ]
