@@ -37,6 +37,8 @@ TINY = (
     Case("min_max_scale", (20, 3)),
     Case("normalize", (5, 40)),
     Case("normalize", (2, 6, 4, 4), options={"p": 1}),
+    Case("normalize_image", (5, 6, 3), "uint8"),
+    Case("normalize_image", (5, 6, 3), "uint8", "out", {"layout": "HWC->HWC"}),
 )
 each = pytest.mark.parametrize("case", TINY, ids=lambda case: case.id)
 
@@ -56,6 +58,8 @@ def test_every_function_has_a_case(table):
         ("instance_norm", (8, 3, 5, 5, 5), {}, "NCDHW"),
         ("layer_norm", (8, 3, 5, 5), {"axis": 1}, "axis=1"),
         ("moments", (8, 3, 5, 5), {"axis": (0, 2, 3)}, "axis=(0,2,3)"),
+        ("normalize_image", (8, 5, 3), {}, ""),
+        ("normalize_image", (8, 5, 3), {"layout": "HWC->HWC"}, "layout=HWC->HWC"),
     ],
 )
 def test_options_name_the_layout(function, shape, options, text):

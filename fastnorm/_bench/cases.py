@@ -41,6 +41,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "dropout": {},
     "local_response_norm": {},
     "layer_norm_rnn_cell": {"h": "x", "weight_ih": "FF", "weight_hh": "FF", "gain": "F", "bias": "F"},
+    "normalize_image": {"mean": "C", "std": "C"},
 }
 
 # What has statistics of its own where no `axis` says it. Group norm splits C, too.
@@ -95,7 +96,7 @@ class Case:
         Name in `fastnorm` and in `fastnorm.reference`.
     shape : tuple of int
     dtype : str, optional
-        Of input, parameters and result.
+        Of input, parameters and result; beside images of uint8 the others are float32.
     mode : {"alloc", "out"}, optional
         Whether each call allocates its result or writes into a reused one.
     options : mapping, optional
@@ -116,7 +117,7 @@ class Case:
     @property
     def layout_text(self) -> str:
         """Order of the axes, such as ``NHWC``, where one of them holds channels."""
-        if self.channel_axis is None:
+        if self.channel_axis is None or self.function == "normalize_image":  # whose option it is
             return ""
         axes = ["N", *"DHW"[5 - len(self.shape) :]]
         return "".join([*axes[: self.channel_axis], "C", *axes[self.channel_axis :]])
@@ -143,12 +144,14 @@ class Case:
     @functools.cached_property
     def channel_axis(self) -> int | None:
         """Axis of the channels, non-negative; None for functions that know of none."""
-        axis: int | None = self.settings.get("channel_axis")
+        axis: int | None = -1 if self.function == "normalize_image" else self.settings.get("channel_axis")
         return None if axis is None else axis % len(self.shape)
 
     @functools.cached_property
     def axes(self) -> tuple[int, ...]:
-        """Normalised axes, if any, not negative, in the order of `shape`; groups of channels count as all of them."""
+        """Axes that share a statistic, if any, not negative, in the order of `shape`; groups count as all channels."""
+        if self.function == "normalize_image":
+            return ()
         if self.function in KEPT:
             kept = self._along(KEPT[self.function])
             return tuple(a for a in range(len(self.shape)) if a not in kept)
@@ -180,33 +183,48 @@ class Case:
         """Shape of the result; of `moments`, mean and variance along an axis of their own after x's."""
         if self.function == "moments":
             return (*(1 if a in self.axes else n for a, n in enumerate(self.shape)), 2)
-        return self.shape
+        return (*self.shape[:-3], self.shape[-1], *self.shape[-3:-1]) if self.channels_move else self.shape
+
+    @property
+    def channels_move(self) -> bool:
+        """Whether the result is an image whose channels come before its rows."""
+        return self.settings.get("layout") == "HWC->CHW"
+
+    @property
+    def float_dtype(self) -> str:
+        """Name of the parameters' dtype and, `moments` aside, the result's."""
+        return "float32" if self.dtype == "uint8" else self.dtype
 
     @property
     def result_dtype(self) -> np.dtype[Any]:
         """Dtype of fastnorm's result."""
-        return numpy_dtype("float64" if self.function == "moments" else self.dtype)
+        return numpy_dtype("float64" if self.function == "moments" else self.float_dtype)
 
     @property
     def bytes_moved(self) -> int:
         """Bytes of the input, the parameters and the result, each counted once."""
-        elements = math.prod(self.shape) + sum(math.prod(self.parameter_shape(name)) for name in self.parameter_names)
+        parameters = sum(math.prod(self.parameter_shape(name)) for name in self.parameter_names)
         result = math.prod(self.result_shape) * self.result_dtype.itemsize
-        return elements * numpy_dtype(self.dtype).itemsize + result
+        inputs = math.prod(self.shape) * numpy_dtype(self.dtype).itemsize
+        return inputs + parameters * numpy_dtype(self.float_dtype).itemsize + result
 
     def make_inputs(self) -> Inputs:
         """Arrays of this case, the same on every machine and in every run."""
-        dtype = numpy_dtype(self.dtype)
+        dtype = numpy_dtype(self.float_dtype)
         rng = np.random.default_rng(zlib.crc32(self.id.encode()))
-        block = rng.standard_normal(min(BLOCK, math.prod(self.shape))) + OFFSET
+        length = min(BLOCK, math.prod(self.shape))
+        if self.dtype == "uint8":
+            block = rng.integers(256, size=length, dtype=np.uint8)
+        else:
+            block = (rng.standard_normal(length) + OFFSET).astype(dtype)
         parameters = {
             name: rng.integers(STYLES, size=self.parameter_shape(name), dtype=np.int32)
             if name == "labels"
             else rng.uniform(0.5, 1.5, self.parameter_shape(name)).astype(dtype)
             for name in self.parameter_names
         }
-        x = np.resize(block.astype(dtype), self.shape)
-        return Inputs(x, parameters, np.empty_like(x) if self.mode == "out" else None)
+        out = np.empty(self.result_shape, self.result_dtype) if self.mode == "out" else None
+        return Inputs(np.resize(block, self.shape), parameters, out)
 
     def call(self, inputs: Inputs) -> Callable[[], Any]:
         """fastnorm's function bound to `inputs`, arrays passed by position as users do."""
@@ -221,6 +239,10 @@ class Case:
     def as_array(self, result: Any) -> Array:
         """What a call returned; mean and variance as one array of `result_shape`."""
         return np.stack(result, axis=-1).reshape(self.result_shape) if isinstance(result, tuple) else result
+
+    def like_input(self, result: Array) -> Array:
+        """View of a result with its axes in the order of x's."""
+        return np.moveaxis(result, -3, -1) if self.channels_move else result
 
     def align(self, inputs: Inputs) -> dict[str, Array]:
         """Parameters as views that broadcast against x; labels and what they choose from are left as they are."""
@@ -321,6 +343,11 @@ def _table() -> tuple[Case, ...]:
         Case("local_response_norm", (8, 55, 55, 96), options={"size": 5} | last),
         Case("local_response_norm", (8, 55, 55, 96), mode="out", options={"size": 5} | last),
         Case("layer_norm_rnn_cell", (256, 512)),
+        # Photographs on their way into a classifier and a detector, and frames of a video.
+        Case("normalize_image", (224, 224, 3), "uint8"),
+        Case("normalize_image", (640, 640, 3), "uint8"),
+        Case("normalize_image", (640, 640, 3), "uint8", options={"layout": "HWC->HWC"}),
+        Case("normalize_image", (1080, 1920, 3), "uint8"),
     )
     if importlib.util.find_spec("ml_dtypes") is None:
         return tuple(case for case in cases if case.dtype != "bfloat16")

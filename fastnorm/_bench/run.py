@@ -72,14 +72,14 @@ def bench(cases: Sequence[Case], threads: Sequence[int], peers: Mapping[str, Pee
 
 
 def copy_call(inputs: Inputs) -> Callable[[], Any]:
-    """Copy of the input to where the result goes: fresh memory, or the reused array."""
+    """Copy of the input to where the result goes: fresh memory, or the reused array; bytes become float32."""
     if inputs.out is None:
         return functools.partial(_fresh_copy, inputs.x)
     return functools.partial(np.copyto, inputs.out, inputs.x)
 
 
 def _fresh_copy(x: Array) -> Array:
-    out = np.empty_like(x)
+    out = np.empty_like(x, dtype=np.float32 if x.dtype == np.uint8 else None)
     np.copyto(out, x)
     return out
 

@@ -20,6 +20,7 @@ PEERS = {
     "openvino": ("openvino",),
     "jax": ("jax",),
     "sklearn": ("sklearn",),
+    "opencv": ("cv2",),
 }
 
 

@@ -124,6 +124,11 @@ def layer_norm_rnn_cell(
     return y
 
 
+def normalize_image(x: Array, case: Case, mean: Array, std: Array) -> Array:
+    y = (x.astype(np.float32) / np.float32(255) - mean) / std
+    return np.ascontiguousarray(np.moveaxis(y, -1, -3)) if case.channels_move else y
+
+
 RNG = np.random.default_rng(0)
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -141,4 +146,5 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "dropout": dropout,
     "local_response_norm": local_response_norm,
     "layer_norm_rnn_cell": layer_norm_rnn_cell,
+    "normalize_image": normalize_image,
 }

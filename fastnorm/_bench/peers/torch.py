@@ -147,6 +147,14 @@ def layer_norm_rnn_cell(
     return call
 
 
+def normalize_image(case: Case, mean: torch.Tensor, std: torch.Tensor) -> Callable[..., Any]:
+    """What torchvision's ToTensor and Normalize call; without the former's transposition where channels stay last."""
+    if not case.channels_move:
+        return lambda x: x.to(torch.float32).div_(255).sub_(mean).div_(std)
+    mean, std = mean.view(-1, 1, 1), std.view(-1, 1, 1)
+    return lambda x: x.permute(2, 0, 1).contiguous().to(torch.float32).div_(255).sub_(mean).div_(std)
+
+
 # From a case and its parameters to the function of x.
 OPERATIONS: dict[str, Callable[..., Callable[..., Any]]] = {
     "layer_norm": layer_norm,
@@ -163,6 +171,7 @@ OPERATIONS: dict[str, Callable[..., Callable[..., Any]]] = {
     "dropout": dropout,
     "local_response_norm": local_response_norm,
     "layer_norm_rnn_cell": layer_norm_rnn_cell,
+    "normalize_image": normalize_image,
 }
 
 
@@ -174,6 +183,7 @@ AS_IT_LIES = (
     "min_max_scale",
     "moments",
     "normalize",
+    "normalize_image",
     "standardize",
 )
 
