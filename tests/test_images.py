@@ -9,7 +9,10 @@ the way there, are below the square of the arithmetic's unit (or 2**-53) relativ
 import ctypes
 import inspect
 import mmap
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -312,6 +315,18 @@ def test_photographs_as_pytorch_has_them(photographs):
     np.testing.assert_allclose(
         fastnorm.normalize_image(photographs, MEAN, STD), theirs, rtol=4 * u, atol=(1 + 0.5 + 0.5) * u * largest
     )
+
+
+def test_example_runs_and_draws(tmp_path):
+    pytest.importorskip("sklearn")
+    image = pytest.importorskip("PIL.Image")
+    picture = tmp_path / "planes.png"
+    script = Path(__file__).parents[1] / "examples" / "normalize_image.py"
+    run = subprocess.run([sys.executable, script, picture], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("largest error") == 2
+    with image.open(picture) as drawn:
+        assert drawn.size == (2 * 640, 2 * 427)
 
 
 def test_opencv_s_blob():
