@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastnorm import _arguments as arguments
 from fastnorm._kernels import dropout as kernel
-from fastnorm._normalize import _is_kernel_array, _spoils
+from fastnorm._memory import is_kernel_array, spoils
 
 Array = NDArray[Any]
 Index = tuple[int | slice, ...]
@@ -45,7 +45,7 @@ def solve(
     if p == 0 and arguments.native(x.dtype) == result_dtype:
         np.copyto(result, x)
         return result
-    if out is not None and _spoils(result, x):
+    if out is not None and spoils(result, x):
         x = x.astype(arguments.native(x.dtype))
     # So that p, however small or near 1, is never taken for 0 or 1.
     threshold = min(max(round(p * 2**32), 1), 2**32 - 1) if p else 0
@@ -90,7 +90,7 @@ def _walk(x: Array, y: Array, mask: NDArray[np.bool_] | None, options: Options, 
 
 
 def _is_plain(array: Array) -> bool:
-    return array.flags.c_contiguous and _is_kernel_array(array)
+    return array.flags.c_contiguous and is_kernel_array(array)
 
 
 def _call(x: Array, y: Array, mask: NDArray[np.bool_] | None, number: int, options: Options, *, y_is_new: bool) -> None:

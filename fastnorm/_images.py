@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from fastnorm import _arguments as arguments
 from fastnorm._kernels import images
-from fastnorm._normalize import solve, spoils
+from fastnorm._memory import spoils
+from fastnorm._normalize import solve
 
 Array = NDArray[Any]
 

@@ -18,6 +18,7 @@ from fastnorm import _arguments as arguments
 from fastnorm._kernels import columns, rows
 from fastnorm._kernels.views import CENTERED, GIVEN, NORM_POWER, view
 from fastnorm._layout import Layout, canonical, memory_order, word_strides
+from fastnorm._memory import blocks, dense, dense_steps, empty, is_kernel_array, spoils, steps
 
 Array = NDArray[Any]
 
@@ -25,9 +26,6 @@ Array = NDArray[Any]
 ROW_STRETCH = 32
 # Shorter segments than this get a weight and a bias for each element instead of a map for each segment.
 SEGMENT = 16
-# Gathered at a time, but whole statistics, and 64 of those that lie side by side: short ones stay in the second-level
-# cache.
-GATHER_BYTES = 512 * 1024
 
 
 class Statistics(NamedTuple):
@@ -156,7 +154,7 @@ def solve(
     arithmetic = arguments.as_arithmetic(x, result_dtype)
     if x.dtype.kind in "iub":
         x = x.astype(arithmetic)
-    target = result if _is_kernel_array(result) else np.empty_like(result, dtype=result_dtype, subok=False)
+    target = result if is_kernel_array(result) else np.empty_like(result, dtype=result_dtype, subok=False)
     if spoils(target, x):
         x = x.astype(arguments.native(x.dtype))
     if weight is not None and np.may_share_memory(weight, target):
@@ -201,33 +199,6 @@ def _unknown(x: Array, reduced: frozenset[int]) -> Statistics:
     return Statistics(*(np.full(kept, np.nan) for _ in range(3)))
 
 
-def _is_kernel_array(array: Array) -> bool:
-    return array.flags.aligned and array.dtype.isnative
-
-
-def spoils(y: Array, x: Array) -> bool:
-    """Whether writing y may change x before it is read. Writing x itself, element over element, does not."""
-    if not np.may_share_memory(x, y):
-        return False
-    is_x = x.ctypes.data == y.ctypes.data and x.strides == y.strides and x.itemsize == y.itemsize
-    return not is_x or _may_overlap_itself(x)
-
-
-def _may_overlap_itself(array: Array) -> bool:
-    """Whether two elements may share memory (sliding windows): an axis steps by less than those below it span."""
-    span = array.itemsize
-    for step, length in sorted((abs(step), length) for step, length in zip(array.strides, array.shape, strict=True)):
-        if length > 1:
-            if step < span:
-                return True
-            span += step * (length - 1)
-    return False
-
-
-def _steps(array: Array) -> tuple[int, ...]:
-    return tuple(0 if length == 1 else step for length, step in zip(array.shape, array.strides, strict=True))
-
-
 def _solve(problem: _Problem) -> None:
     problem, plan = _find_plan(problem)
     if plan.spread or not _call(problem, plan):
@@ -248,10 +219,10 @@ def _find_plan(problem: _Problem) -> tuple[_Problem, _Plan]:
     for axes in ((), inner, kept, tuple(reduced)):
         if axes:
             spread = _spread_parameters(problem, axes, order)
-        plan = _suitable(problem, tuple(_steps(one) for one in spread.parameters), order)
+        plan = _suitable(problem, tuple(steps(one) for one in spread.parameters), order)
         if plan:
             return spread, plan
-    dense = _dense_steps(x.shape, order, problem.itemsize)
+    dense = dense_steps(x.shape, order, problem.itemsize)
     plan = _suitable(problem, tuple(dense for _ in problem.parameters), order)
     if plan:
         return problem, plan._replace(spread=True)
@@ -296,36 +267,14 @@ def _spread_parameters(problem: _Problem, axes: tuple[int, ...], order: tuple[in
         if one is None:
             return None
         lengths = [problem.x.shape[axis] if axis in axes else length for axis, length in enumerate(one.shape)]
-        return _dense(np.broadcast_to(one, lengths), order, one.dtype)
+        return dense(np.broadcast_to(one, lengths), order, one.dtype)
 
     return problem._replace(weight=spread(problem.weight), bias=spread(problem.bias))
 
 
-def _dense_steps(shape: tuple[int, ...], order: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """The `_steps` of an `_empty` array."""
-    steps, step = [0] * len(shape), itemsize
-    for axis in reversed(order):
-        steps[axis] = step
-        step *= shape[axis]
-    return tuple(steps)
-
-
-def _empty(shape: tuple[int, ...], order: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """An array without gaps whose axes lie in memory in this order, those of length 1 left out."""
-    full = (*(axis for axis in range(len(shape)) if axis not in order), *order)
-    return np.empty([shape[axis] for axis in full], dtype).transpose(np.argsort(full))
-
-
-def _dense(array: Array, order: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """A copy in an `_empty` array."""
-    copy = _empty(array.shape, order, dtype)
-    copy[...] = array
-    return copy
-
-
 def _walk(array: Array, plan: _Plan, layout: Layout, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
     """The strides of x or y for each word, where the kernel can walk it."""
-    strides = word_strides(layout, array.shape, _steps(array)) if _is_kernel_array(array) else None
+    strides = word_strides(layout, array.shape, steps(array)) if is_kernel_array(array) else None
     if strides is None:
         return None
     step = array.itemsize
@@ -387,7 +336,7 @@ def _call(problem: _Problem, plan: _Plan) -> bool:
 def _parameter(array: Array | None, layout: Layout, sizes: tuple[int, ...]) -> Array | None:
     if array is None:
         return None
-    strides = word_strides(layout, array.shape, _steps(array))
+    strides = word_strides(layout, array.shape, steps(array))
     assert strides is not None  # _suitable saw to it
     return view(array, sizes, strides)
 
@@ -397,19 +346,6 @@ def _flat(one: Array, shape: tuple[int, ...], kept: tuple[int, ...]) -> Array:
     lengths = [shape[axis] if axis in kept else 1 for axis in range(len(shape))]
     rest = tuple(axis for axis in range(len(shape)) if axis not in kept)
     return np.array(np.broadcast_to(one, lengths).transpose(rest + kept), np.float64, order="C").reshape(-1)
-
-
-def blocks(x: Array, kept: tuple[int, ...], *, least: int) -> Iterator[tuple[slice, ...]]:
-    """Cut the axes `kept`, given from the outermost, into blocks of `GATHER_BYTES`, or of `least` places."""
-    elements = math.prod(length for axis, length in enumerate(x.shape) if axis not in kept)
-    left = max(GATHER_BYTES // (elements * x.itemsize), least)
-    take = list(x.shape)
-    for axis in reversed(kept):
-        take[axis] = min(x.shape[axis], left)
-        left = left // take[axis] or 1
-    starts = (range(0, length, step) for length, step in zip(x.shape, take, strict=True))
-    for corner in itertools.product(*starts):
-        yield tuple(slice(start, start + step) for start, step in zip(corner, take, strict=True))
 
 
 def _solve_block(problem: _Problem, plan: _Plan, block: tuple[slice, ...]) -> None:
@@ -428,12 +364,12 @@ def _solve_block(problem: _Problem, plan: _Plan, block: tuple[slice, ...]) -> No
         part = _spread_parameters(part, order, order)
     if _call(part, plan):
         return
-    dense = part._replace(
-        x=_dense(x, order, arguments.native(x.dtype)),
-        y=None if y is None else _empty(x.shape, order, arguments.native(y.dtype)),
+    gathered = part._replace(
+        x=dense(x, order, arguments.native(x.dtype)),
+        y=None if y is None else empty(x.shape, order, arguments.native(y.dtype)),
         y_is_new=True,
     )
-    called = _call(dense, plan)
+    called = _call(gathered, plan)
     assert called
     if y is not None:
-        y[...] = dense.y
+        y[...] = gathered.y

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastnorm import _arguments as arguments
 from fastnorm._kernels import window
 from fastnorm._layout import Layout, canonical, memory_order, word_strides
-from fastnorm._normalize import _dense, _is_kernel_array, _spoils, _steps, blocks
+from fastnorm._memory import blocks, dense, empty, is_kernel_array, spoils, steps
 
 Array = NDArray[Any]
 Walk = tuple[int, int, int]
@@ -25,8 +25,8 @@ def respond(x: Array, out: Array | None, result_dtype: np.dtype[Any], channel_ax
         return result
     if x.dtype.kind in "iub":
         x = x.astype(np.float64)
-    target = result if _is_kernel_array(result) else np.empty_like(result, dtype=result_dtype, subok=False)
-    if _spoils(target, x):
+    target = result if is_kernel_array(result) else np.empty_like(result, dtype=result_dtype, subok=False)
+    if spoils(target, x):
         x = x.astype(arguments.native(x.dtype))
 
     layout = canonical(x.shape, frozenset({channel_axis}), memory_order(x.shape, x.strides), ())
@@ -34,8 +34,8 @@ def respond(x: Array, out: Array | None, result_dtype: np.dtype[Any], channel_ax
     if not _call(x, target, layout, y_is_new=target is not out, **parameters):
         for block in blocks(x, layout.words[0] + layout.words[2], least=1 if layout.words[4] else 64):
             part = x[block]
-            dense_x = _dense(part, layout.order, arguments.native(x.dtype))
-            dense_y = _dense(np.empty(part.shape, target.dtype), layout.order, target.dtype)
+            dense_x = dense(part, layout.order, arguments.native(x.dtype))
+            dense_y = empty(part.shape, layout.order, target.dtype)
             called = _call(dense_x, dense_y, layout, y_is_new=True, **parameters)
             assert called
             target[block] = dense_y
@@ -58,9 +58,9 @@ def _call(x: Array, y: Array, layout: Layout, **parameters: Any) -> bool:
 
 def _walk(array: Array, layout: Layout, sizes: Walk) -> Walk | None:
     """The strides along what lies outside of the channels, along them, and inside, where the kernel can walk them."""
-    if not _is_kernel_array(array):
+    if not is_kernel_array(array):
         return None
-    strides = word_strides(layout, array.shape, _steps(array))
+    strides = word_strides(layout, array.shape, steps(array))
     if strides is None:
         return None
     before, channels, after, _, innermost = strides
