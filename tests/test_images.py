@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from arrays import DTYPES, dtype_of, swapped
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastnorm
@@ -63,7 +63,7 @@ def error(y, image, mean, std, *, scale=None, layout="HWC->CHW"):
 def test_formula(channels, dtype, layout):
     """Widths around a vector's, and around a span's."""
     mean, std = parameters(channels)
-    for shape in [(1, 1), (3, 2), (2, 15), (1, 16), (3, 17), (2, 33), (1, 511), (1, 513), (2, 2, 5), (3, 1, 7)]:
+    for shape in [(1, 1), (3, 2), (2, 15), (1, 16), (3, 17), (2, 33), (1, 513), (2, 2, 5)]:
         image = pixels((*shape, channels), dtype)
         for result in DTYPES:
             y = fastnorm.normalize_image(image, mean, std, layout=layout, dtype=dtype_of(result))
@@ -338,6 +338,7 @@ def test_opencv_s_blob():
     np.testing.assert_allclose(y, blob, rtol=4 * 2.0**-24, atol=4 * 2.0**-24 * 255 / 50)
 
 
+@settings(max_examples=100)
 @given(
     st.lists(st.integers(1, 40), min_size=2, max_size=2),
     st.integers(1, 6),
@@ -355,6 +356,7 @@ def test_any_numbers(size, channels, dtype, layout, mean, std, scale, order):
     assert error(y, image, mean, std, scale=scale, layout=layout) <= 1
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.05, 1)), min_size=1, max_size=5))
 def test_bytes_come_back(numbers):
     mean, std = np.transpose(numbers)
