@@ -360,7 +360,7 @@ REFUSED = [
     ),
     ({"out": LAYOUTS["read-only"](X)}, ValueError, "^out is read-only"),
     ({"out": X.astype(int)}, TypeError, "^out has dtype int64"),
-    ({"out": X.tolist()}, TypeError, "^out is a list"),
+    ({"out": X.tolist()}, TypeError, "^out has type list"),
 ]
 
 
