@@ -27,8 +27,12 @@ TIERS = {
     "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma", "-mf16c"],
 }
 
-# No contraction: the kernels say where an fma is, so that every compiler gives the same bits. -g0: wheels stay small.
-BASE_FLAGS = ["-std=c11", "-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
+# No contraction: the kernels say where an fma is, so that every compiler gives the same bits. No vectors out of
+# neighbouring statements: GCC 12 then takes (double)(float)a, (double)(float)b for a, b. -g0: wheels stay small.
+BASE_FLAGS = [
+    *["-std=c11", "-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-tree-slp-vectorize", "-fno-math-errno"],
+    "-fvisibility=hidden",
+]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 # What Cython 3 generates is not free of these.
 CYTHON_WARNINGS = [
@@ -137,7 +141,6 @@ setup(
             extension("_kernels.dropout"),
             extension("_kernels.small"),
             extension("_kernels.window"),
-            extension("_kernels.cells"),
             extension("_kernels.images"),
         ],
         language_level=3,

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnorm import _arguments as arguments
-from fastnorm._kernels import cells
-
-Array = NDArray[Any]
+from fastnorm._kernels import rows
 
 
 def layer_norm_rnn_cell(
@@ -94,8 +92,8 @@ def layer_norm_rnn_cell(
         raise ValueError(f"h has shape {h.shape}, expected {(*x.shape[:-1], hidden)} for x of shape {x.shape}")
     weight_ih = _as_matrix(weight_ih, "weight_ih", (hidden, inputs), f"x of shape {x.shape} and h of shape {h.shape}")
     weight_hh = _as_matrix(weight_hh, "weight_hh", (hidden, hidden), f"h of shape {h.shape}")
-    if not isinstance(activation, str) or activation not in cells.ACTIVATIONS:
-        known = ", ".join(map(repr, sorted(cells.ACTIVATIONS)))
+    if not isinstance(activation, str) or activation not in rows.ACTIVATIONS:
+        known = ", ".join(map(repr, sorted(rows.ACTIVATIONS)))
         raise ValueError(f"activation is {activation!r}, expected one of {known}")
     eps = arguments.as_eps(eps)
     dtype = arguments.as_result_dtype(None, None, x)
@@ -110,25 +108,25 @@ def layer_norm_rnn_cell(
     y = a if dtype == arithmetic else np.empty(a.shape, dtype)
     if a.size:
         types = arguments.element_type(arithmetic), arguments.element_type(dtype)
-        cells.finish(a, gain, bias, y, *types, eps, cells.ACTIVATIONS[activation])
+        rows.normalize_and_activate(a, gain, bias, y, *types, eps, rows.ACTIVATIONS[activation])
     return y
 
 
-def _as_samples(value: ArrayLike, name: str) -> Array:
+def _as_samples(value: ArrayLike, name: str) -> NDArray[Any]:
     array = arguments.as_input(value, name)
     if array.ndim not in (1, 2):
         raise ValueError(f"{name} has shape {array.shape}, expected one or two dimensions")
     return array
 
 
-def _as_matrix(value: ArrayLike, name: str, shape: tuple[int, int], others: str) -> Array:
+def _as_matrix(value: ArrayLike, name: str, shape: tuple[int, int], others: str) -> NDArray[Any]:
     array = arguments.as_input(value, name)
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}, expected {shape} for {others}")
     return array
 
 
-def _as_vector(value: ArrayLike | None, name: str, h: Array, arithmetic: np.dtype[Any]) -> Array | None:
+def _as_vector(value: ArrayLike | None, name: str, h: NDArray[Any], arithmetic: np.dtype[Any]) -> NDArray[Any] | None:
     if value is None:
         return None
     array = arguments.as_input(value, name)

@@ -217,10 +217,12 @@ class Case:
             block = rng.integers(256, size=length, dtype=np.uint8)
         else:
             block = (rng.standard_normal(length) + OFFSET).astype(dtype)
+        # Matrices of one sign would only multiply the mean.
+        centre = dict.fromkeys(("weight_ih", "weight_hh"), 1.0)
         parameters = {
             name: rng.integers(STYLES, size=self.parameter_shape(name), dtype=np.int32)
             if name == "labels"
-            else rng.uniform(0.5, 1.5, self.parameter_shape(name)).astype(dtype)
+            else (rng.uniform(0.5, 1.5, self.parameter_shape(name)) - centre.get(name, 0.0)).astype(dtype)
             for name in self.parameter_names
         }
         out = np.empty(self.result_shape, self.result_dtype) if self.mode == "out" else None

@@ -1,7 +1,9 @@
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+ACTIVATIONS: Final[dict[str, int]]
 
 def power_roots(level: NDArray[np.float64], power: float, sums: NDArray[np.float64]) -> None: ...
 def normalize(
@@ -20,4 +22,14 @@ def normalize(
     power: float,
     upper: float,
     y_is_new: bool,
+) -> None: ...
+def normalize_and_activate(
+    a: NDArray[Any],
+    gain: NDArray[Any] | None,
+    bias: NDArray[Any] | None,
+    y: NDArray[Any],
+    x_type: int,
+    y_type: int,
+    eps: float,
+    activation: int,
 ) -> None: ...

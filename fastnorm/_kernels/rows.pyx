@@ -2,7 +2,8 @@
 """The rows kernel's memory and threads: statistics over contiguous stretches, one call for the whole array.
 
 Two ways to the same C functions, chosen by shape and never visible in the bits: tasks of whole statistics; or, for few
-that are long, tasks of pieces: every piece's moments, their merge in index order, then the apply.
+that are long, tasks of pieces: every piece's moments, their merge in index order, then the apply. The end of a
+recurrent cell is rows and an activation, which finds them in the cache.
 """
 cimport numpy as cnp
 from libc.stdint cimport uint64_t
@@ -10,8 +11,13 @@ from libc.stdlib cimport free, malloc
 
 from fastnorm._kernels.isa cimport kernels
 from fastnorm._kernels.problem cimport (
+    FN_CENTERED,
     FN_F64,
     FN_GIVEN,
+    FN_LINEAR,
+    FN_RELU,
+    FN_SIGMOID,
+    FN_TANH,
     fn_count_pieces,
     fn_finish,
     fn_float_mode_enter,
@@ -19,6 +25,7 @@ from fastnorm._kernels.problem cimport (
     fn_given,
     fn_merge,
     fn_moments,
+    fn_operand,
     fn_problem,
     fn_range,
     fn_range_merge,
@@ -34,6 +41,9 @@ from fastnorm._kernels.views cimport fill_problem
 cnp.import_array()
 
 cdef Py_ssize_t TASK_BYTES = 128 * 1024  # read and written by one task: overhead below 1 %, balance for two threads
+cdef Py_ssize_t EXPONENTIAL_COST = 8  # tanh and sigmoid take so many times what moving the data takes
+
+ACTIVATIONS = {"identity": FN_LINEAR, "relu": FN_RELU, "sigmoid": FN_SIGMOID, "tanh": FN_TANH}
 
 
 cdef struct rows_context:
@@ -184,3 +194,73 @@ def normalize(
     c.rows_per_task = max(TASK_BYTES // max(row_bytes, 1), 1)
     with nogil:
         run(rows_task, &c, (c.rows + c.rows_per_task - 1) // c.rows_per_task, threads)
+
+
+cdef struct cell_context:
+    const fn_problem *problem
+    char *y
+    Py_ssize_t y_row, rows_per_task
+    int activation, y_type, is_f64
+
+
+cdef void cell_task(void *context, Py_ssize_t index) noexcept nogil:
+    cdef cell_context *c = <cell_context *> context
+    cdef const fn_problem *p = c.problem
+    cdef Py_ssize_t row, first = index * c.rows_per_task
+    for row in range(first, min(first + c.rows_per_task, p.keep)):
+        kernels.rows[p.x_type][p.x_type](p, row, row + 1)
+        kernels.activate[c.is_f64](
+            c.activation, p.x.data + row * p.x.keep, c.y + row * c.y_row, p.segments, c.y_type
+        )
+
+
+cdef fn_operand vector(object array, Py_ssize_t length) noexcept:
+    cdef fn_operand operand
+    operand.data = NULL if array is None else <char *> cnp.PyArray_DATA(<cnp.ndarray> array)
+    operand.batch = operand.outer = operand.keep = operand.run = 0
+    operand.segments = 0 if array is None or length == 1 else cnp.PyArray_ITEMSIZE(<cnp.ndarray> array)
+    return operand
+
+
+def normalize_and_activate(
+    cnp.ndarray a,      # INOUT C-contiguous (B, H) or (H,), of the arithmetic type, not empty; scratch unless it is y
+    object gain,        # IN  contiguous (H,) of the same type, or None
+    object bias,        # IN  likewise
+    cnp.ndarray y,      # OUT C-contiguous, a's shape; a itself, or memory that a does not touch
+    int x_type,
+    int y_type,
+    double eps,
+    int activation,     # IN  of ACTIVATIONS
+) -> None:
+    """Write activation(layer_norm(a) * gain + bias) to y."""
+    cdef fn_problem p
+    cdef cell_context c
+    cdef Py_ssize_t length = cnp.PyArray_DIM(a, cnp.PyArray_NDIM(a) - 1)
+    cdef Py_ssize_t cost, row_bytes = length * cnp.PyArray_ITEMSIZE(a)
+    cdef int threads
+    p.batch = p.outer = p.run = 1
+    p.keep = cnp.PyArray_SIZE(a) // length
+    p.segments = length
+    p.x.data = p.y.data = <char *> cnp.PyArray_DATA(a)
+    p.x.batch = p.y.batch = p.x.outer = p.y.outer = 0
+    p.x.keep = p.y.keep = row_bytes
+    p.weight = vector(gain, length)
+    p.bias = vector(bias, length)
+    p.mean = p.rstd = p.m2 = NULL
+    p.eps = eps
+    p.inverse_n = p.inverse_elements = 1.0 / <double> length
+    p.statistic = FN_CENTERED
+    p.side = 1
+    p.stream = 0
+    p.x_type = p.y_type = x_type
+    c.problem = &p
+    c.y = <char *> cnp.PyArray_DATA(y)
+    c.y_row = length * cnp.PyArray_ITEMSIZE(y)
+    c.y_type = y_type
+    c.is_f64 = x_type == FN_F64
+    c.activation = activation
+    c.rows_per_task = max(TASK_BYTES // (2 * row_bytes), <Py_ssize_t> 1)
+    cost = EXPONENTIAL_COST if activation == FN_TANH or activation == FN_SIGMOID else 1
+    threads = team_for(2 * p.keep * row_bytes * cost)
+    with nogil:
+        run(cell_task, &c, (p.keep + c.rows_per_task - 1) // c.rows_per_task, threads)

