@@ -17,7 +17,7 @@ from test_reproducibility_families import in_order, layer_norm_of
 import fastnorm
 from fastnorm import reference
 from fastnorm._bench.agreement import error
-from fastnorm._normalize import GATHER_BYTES
+from fastnorm._memory import GATHER_BYTES
 
 
 @st.composite

@@ -99,13 +99,14 @@ static void IN_XY(column_apply)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
 {
     const fn_operand *w = &p->weight, *b = &p->bias;
     const int along = w->keep || w->segments || b->keep || b->segments;
-    if (!(w->outer || b->outer) && p->stream)
+    const int stream = vec_streams && p->stream;
+    if (!(w->outer || b->outer) && stream)
         IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 1);
     else if (!(w->outer || b->outer))
         IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 0);
     else if (along)
-        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_ELEMENTS, p->stream);
-    else if (p->stream)
+        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_ELEMENTS, stream);
+    else if (stream)
         IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_ONE, 1);
     else
         IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_ONE, 0);

@@ -48,7 +48,7 @@ static inline void IN_C(drop)(const TYPE(C) * x, TYPE(C) * y, ptrdiff_t n, uint6
     for (; i + LANES <= n; i += LANES, bits >>= LANES) {
         vec_prefetch_ahead(x + i, LANES * sizeof *x);
         const VEC value = IN_C(dropped)(LOAD(C)(x + i), bits, high, low);
-        if (stream) {
+        if (vec_streams && stream) {
             STREAM(C)(y + i, value);
         } else {
             vec_prefetch_ahead(y + i, LANES * sizeof *y); /* a store waits for its line, too */
@@ -66,7 +66,7 @@ static void IN_C(dropout)(const fn_dropout *p, ptrdiff_t first, ptrdiff_t last)
     /* The first block ends where y's lines start; streaming wants them whole. */
     const ptrdiff_t size = p->y_type == FN_F64 ? 8 : p->y_type == FN_F32 ? 4 : 2;
     const ptrdiff_t misaligned = (ptrdiff_t)((uintptr_t)(p->y + first * size) % (size_t)(LANES * size)) / size;
-    ptrdiff_t room = p->stream && misaligned ? LANES - misaligned : FN_GROUP;
+    ptrdiff_t room = vec_streams && p->stream && misaligned ? LANES - misaligned : FN_GROUP;
     TYPE(C) scratch[FN_GROUP];
     philox state;
     philox_start(&state, p->key, p->threshold, p->number + (uint64_t)first);

@@ -37,7 +37,7 @@ static inline __attribute__((always_inline)) void IN_XY(interleaved_as)(const TY
 /* n elements, the first of channel 0. */
 static void IN_XY(interleaved)(const fn_u8 *x, void *y, ptrdiff_t n, const fn_channel_maps *maps, int stream)
 {
-    if (stream)
+    if (vec_streams && stream)
         IN_XY(interleaved_as)(x, y, n, maps, 1);
     else
         IN_XY(interleaved_as)(x, y, n, maps, 0);

@@ -55,11 +55,11 @@ static inline __attribute__((always_inline)) void IN_XY(map_as)(const TYPE(X) * 
 static FN_APART void IN_XY(map)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_map *map,
                                 const IN_C(parameters) * parameters, ptrdiff_t offset, int stream)
 {
-    if (parameters && stream)
+    if (vec_streams && parameters && stream)
         IN_XY(map_as)(x, y, n, map, parameters, offset, 1, 1);
     else if (parameters)
         IN_XY(map_as)(x, y, n, map, parameters, offset, 1, 0);
-    else if (stream)
+    else if (vec_streams && stream)
         IN_XY(map_as)(x, y, n, map, parameters, offset, 0, 1);
     else
         IN_XY(map_as)(x, y, n, map, parameters, offset, 0, 0);

@@ -20,7 +20,7 @@ static FN_APART void IN_X(write)(const void *from, void *to, ptrdiff_t n, int st
     const TYPE(C) *row = from;
     TYPE(X) *y = to;
     ptrdiff_t i = 0;
-    if (stream) {
+    if (vec_streams && stream) {
         const ptrdiff_t misaligned = (ptrdiff_t)((uintptr_t)y % (LANES * sizeof *y) / sizeof *y);
         i = misaligned == 0 ? 0 : LANES - misaligned < n ? LANES - misaligned : n;
         if (i > 0)

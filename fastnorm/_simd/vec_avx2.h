@@ -16,7 +16,7 @@ typedef struct {
 typedef struct {
     __m256d a, b;
 } f64_vec;
-enum { f32_lanes = 16, f64_lanes = 8 };
+enum { f32_lanes = 16, f64_lanes = 8, vec_streams = 1 };
 
 static inline f32_vec f32_set1(fn_f32 x) { return (f32_vec){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 static inline f64_vec f64_set1(fn_f64 x) { return (f64_vec){_mm256_set1_pd(x), _mm256_set1_pd(x)}; }

@@ -13,7 +13,7 @@
 
 typedef __m512 f32_vec;
 typedef __m512d f64_vec;
-enum { f32_lanes = 16, f64_lanes = 8 };
+enum { f32_lanes = 16, f64_lanes = 8, vec_streams = 1 };
 
 static inline f32_vec f32_set1(fn_f32 a) { return _mm512_set1_ps(a); }
 static inline f64_vec f64_set1(fn_f64 a) { return _mm512_set1_pd(a); }

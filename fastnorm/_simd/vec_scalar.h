@@ -10,6 +10,7 @@
  *   tree(a)                        the sum of the lanes: low half + high half, until one is left
  *   keep(a, fill, n)               a in the first n lanes, fill in the rest; 0 < n < lanes
  *   select(bits, a)                a in the lanes whose bit is 1, lane 0 the lowest; +0 in the others
+ *   vec_streams                    whether stream_T is more than store_T
  *   load_T, store_T, stream_T      from or to storage type T, any alignment of T; stream_T wants T's 64-byte lines
  *   load_part_T, store_part_T      only the first n elements are touched, 0 < n < lanes; the other lanes load as 0
  *   prefetch(p, offset, bytes)     the loop at p will come to the bytes at that offset, which may lie outside the array
@@ -48,7 +49,7 @@
 
 #define FN_ISA scalar
 
-enum { f32_lanes = 16, f64_lanes = 8, vec_parts = 4 };
+enum { f32_lanes = 16, f64_lanes = 8, vec_parts = 4, vec_streams = 0 };
 typedef fn_f32 f32_part __attribute__((vector_size(16)));
 typedef fn_f64 f64_part __attribute__((vector_size(16)));
 typedef uint32_t f32_bits __attribute__((vector_size(16)));
@@ -214,38 +215,46 @@ static inline u32_vec u32_mul_low(u32_vec x, u32_vec y) { return x * y; }
 static inline u32_vec u32_xor(u32_vec x, u32_vec y, u32_vec z) { return x ^ y ^ z; }
 static inline uint32_t u32_at_least(u32_vec x, u32_vec y) { return x >= y; }
 
-/* A 16-bit type takes some 20 instructions a lane: too many to repeat in every loop. */
-#define FN_STORAGE(c, t, apart)                                                                                        \
-    static apart c##_vec c##_load_##t(const fn_##t *p)                                                                 \
+#define FN_SAME(c)                                                                                                     \
+    static inline c##_vec c##_load_##c(const fn_##c *p) { return c##_of(p); }                                          \
+    static inline void c##_store_##c(fn_##c *p, c##_vec x) { memcpy(p, &x, sizeof x); }                                \
+    static inline void c##_stream_##c(fn_##c *p, c##_vec x) { c##_store_##c(p, x); }                                   \
+    static inline c##_vec c##_load_part_##c(const fn_##c *p, ptrdiff_t n)                                              \
     {                                                                                                                  \
-        fn_##c lane[c##_lanes];                                                                                        \
-        FN_EACH(c) lane[i] = c##_from_##t(p[i]);                                                                       \
+        fn_##c lane[c##_lanes] = {0};                                                                                  \
+        memcpy(lane, p, (size_t)n * sizeof *p);                                                                        \
         return c##_of(lane);                                                                                           \
     }                                                                                                                  \
-    static apart c##_vec c##_load_part_##t(const fn_##t *p, ptrdiff_t n)                                               \
+    static inline void c##_store_part_##c(fn_##c *p, c##_vec x, ptrdiff_t n) { memcpy(p, &x, (size_t)n * sizeof *p); }
+FN_SAME(f32)
+FN_SAME(f64)
+#undef FN_SAME
+
+/* A conversion takes up to 20 instructions a lane: too many to repeat in every loop. */
+#define FN_CONVERTED(c, t)                                                                                             \
+    static FN_APART c##_vec c##_load_part_##t(const fn_##t *p, ptrdiff_t n)                                            \
     {                                                                                                                  \
         fn_##c lane[c##_lanes] = {0};                                                                                  \
         for (ptrdiff_t i = 0; i < n; i++)                                                                              \
             lane[i] = c##_from_##t(p[i]);                                                                              \
         return c##_of(lane);                                                                                           \
     }                                                                                                                  \
-    static apart void c##_store_part_##t(fn_##t *p, c##_vec x, ptrdiff_t n)                                            \
+    static FN_APART void c##_store_part_##t(fn_##t *p, c##_vec x, ptrdiff_t n)                                         \
     {                                                                                                                  \
         fn_##c lane[c##_lanes];                                                                                        \
         memcpy(lane, &x, sizeof x);                                                                                    \
         for (ptrdiff_t i = 0; i < n; i++)                                                                              \
             p[i] = t##_from_##c(lane[i]);                                                                              \
     }                                                                                                                  \
+    static inline c##_vec c##_load_##t(const fn_##t *p) { return c##_load_part_##t(p, c##_lanes); }                    \
     static inline void c##_store_##t(fn_##t *p, c##_vec x) { c##_store_part_##t(p, x, c##_lanes); }                    \
     static inline void c##_stream_##t(fn_##t *p, c##_vec x) { c##_store_##t(p, x); }
-FN_STORAGE(f32, f32, inline)
-FN_STORAGE(f32, f16, FN_APART)
-FN_STORAGE(f32, bf16, FN_APART)
-FN_STORAGE(f64, f64, inline)
-FN_STORAGE(f64, f32, inline)
-FN_STORAGE(f64, f16, FN_APART)
-FN_STORAGE(f64, bf16, FN_APART)
-#undef FN_STORAGE
+FN_CONVERTED(f32, f16)
+FN_CONVERTED(f32, bf16)
+FN_CONVERTED(f64, f32)
+FN_CONVERTED(f64, f16)
+FN_CONVERTED(f64, bf16)
+#undef FN_CONVERTED
 
 /* Bytes are only read. */
 #define FN_BYTES(c)                                                                                                    \
