@@ -1,4 +1,6 @@
-from typing import final
+from typing import Any, final
+
+from numpy.typing import NDArray
 
 WORDS: tuple[str, ...]
 
@@ -11,6 +13,7 @@ class Layout:
     def __init__(self, words: tuple[tuple[int, ...], ...]) -> None: ...
     def sizes(self, shape: tuple[int, ...]) -> tuple[int, ...]: ...
 
+def steps(array: NDArray[Any]) -> tuple[int, ...]: ...
 def memory_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]: ...
 def canonical(
     shape: tuple[int, ...],

@@ -61,6 +61,16 @@ cpdef tuple memory_order(tuple shape, tuple strides):
     return tuple(order)
 
 
+def steps(object array):
+    """Strides of an array in bytes, 0 along axes of length 1."""
+    cdef tuple shape = array.shape, strides = array.strides
+    cdef list result = []
+    cdef Py_ssize_t axis
+    for axis in range(len(shape)):
+        result.append(0 if shape[axis] == 1 else strides[axis])
+    return tuple(result)
+
+
 cdef bint is_one_walk(Py_ssize_t outer, Py_ssize_t inner, tuple shape, tuple strides):
     """Whether in every operand stepping off the end of the inner axis is a step of the outer one."""
     for operand in strides:

@@ -41,11 +41,6 @@ def _may_overlap_itself(array: Array) -> bool:
     return False
 
 
-def steps(array: Array) -> tuple[int, ...]:
-    """Strides in bytes, 0 along axes of length 1."""
-    return tuple(0 if length == 1 else step for length, step in zip(array.shape, array.strides, strict=True))
-
-
 def dense_steps(shape: tuple[int, ...], order: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     """The `steps` of an `empty` array."""
     found, step = [0] * len(shape), itemsize

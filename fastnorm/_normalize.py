@@ -6,6 +6,7 @@ is gathered a few statistics at a time into dense scratch in x's own memory orde
 dense array.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastnorm import _arguments as arguments
 from fastnorm._kernels import columns, rows
 from fastnorm._kernels.views import CENTERED, GIVEN, NORM_POWER, view
-from fastnorm._layout import Layout, canonical, memory_order, word_strides
-from fastnorm._memory import blocks, dense, dense_steps, empty, is_kernel_array, spoils, steps
+from fastnorm._layout import Layout, canonical, memory_order, steps, word_strides
+from fastnorm._memory import blocks, dense, dense_steps, empty, is_kernel_array, spoils
 
 Array = NDArray[Any]
 
@@ -196,7 +197,7 @@ def measure(
 
 def _unknown(x: Array, reduced: frozenset[int]) -> Statistics:
     kept = [1 if axis in reduced else length for axis, length in enumerate(x.shape)]
-    return Statistics(*(np.full(kept, np.nan) for _ in range(3)))
+    return Statistics(*np.full((3, *kept), np.nan))
 
 
 def _solve(problem: _Problem) -> None:
@@ -211,19 +212,21 @@ def _find_plan(problem: _Problem) -> tuple[_Problem, _Plan]:
     """The words, and the problem with its parameters expanded as far as the words need it."""
     x, reduced = problem.x, problem.reduced
     order = memory_order(x.shape, x.strides)
+    suitable = functools.partial(_suitable, x.shape, reduced, problem.statistic == GIVEN, problem.itemsize)
+    plan = suitable(tuple([steps(one) for one in problem.parameters]), order)
+    if plan:
+        return problem, plan
     inner = tuple(itertools.takewhile(reduced.__contains__, reversed(order)))
     # One value for each statistic is cheap, unless parameters vary over what shares one, too.
     varies = any(one.shape[axis] > 1 for one in problem.parameters for axis in reduced)
     kept = () if varies else tuple(axis for axis in order if axis not in reduced)
-    spread = problem
-    for axes in ((), inner, kept, tuple(reduced)):
-        if axes:
-            spread = _spread_parameters(problem, axes, order)
-        plan = _suitable(problem, tuple(steps(one) for one in spread.parameters), order)
+    for axes in filter(None, (inner, kept, tuple(reduced))):
+        spread = _spread_parameters(problem, axes, order)
+        plan = suitable(tuple([steps(one) for one in spread.parameters]), order)
         if plan:
             return spread, plan
     dense = dense_steps(x.shape, order, problem.itemsize)
-    plan = _suitable(problem, tuple(dense for _ in problem.parameters), order)
+    plan = suitable((dense,) * len(problem.parameters), order)
     if plan:
         return problem, plan._replace(spread=True)
     # More alternations than five words hold: the kept axes go to the front, what shares a statistic to the end.
@@ -232,18 +235,25 @@ def _find_plan(problem: _Problem) -> tuple[_Problem, _Plan]:
     return problem, _Plan(layout, in_columns=False, side=1, spread=True)
 
 
-def _suitable(problem: _Problem, parameters: tuple[tuple[int, ...], ...], order: tuple[int, ...]) -> _Plan | None:
+@functools.lru_cache(maxsize=1024)  # a program meets few shapes, and many times
+def _suitable(
+    shape: tuple[int, ...],
+    reduced: frozenset[int],
+    is_given: bool,
+    itemsize: int,
+    parameters: tuple[tuple[int, ...], ...],
+    order: tuple[int, ...],
+) -> _Plan | None:
     """Words and kernel for parameters of these strides; None where there are none. x alone chooses the kernel."""
-    shape, itemsize = problem.x.shape, problem.itemsize
-    layout = canonical(shape, problem.reduced, order, parameters)
+    layout = canonical(shape, reduced, order, parameters)
     if layout is None:
         return None
     _, outer, keep, segments, run = layout.sizes(shape)
     stretch = segments * run
     in_columns = outer > 1 and stretch < ROW_STRETCH
-    if problem.statistic == GIVEN and not in_columns and not layout.words[0]:
+    if is_given and not in_columns and not layout.words[0]:
         layout = Layout((layout.words[1], (), *layout.words[2:]))  # nothing is summed: walk x as it lies
-    found = [word_strides(layout, shape, steps) for steps in parameters]
+    found = [word_strides(layout, shape, strides) for strides in parameters]
     by_row = in_columns and any(strides and strides[1] for strides in found)
     for strides in found:
         if strides is None:
@@ -326,10 +336,10 @@ def _call(problem: _Problem, plan: _Plan) -> bool:
     else:
         rows.normalize(*operands)
     if problem.statistics is not None and problem.statistic != GIVEN:
-        shape = [x.shape[axis] for axis in kept]
+        shape, back = [x.shape[axis] for axis in kept], sorted(range(len(kept)), key=kept.__getitem__)
         for whole, one in zip(problem.statistics, flat, strict=True):
             assert one is not None
-            whole[...] = one.reshape(shape).transpose(np.argsort(kept)).reshape(whole.shape)
+            whole[...] = one.reshape(shape).transpose(back).reshape(whole.shape)
     return True
 
 
@@ -343,6 +353,8 @@ def _parameter(array: Array | None, layout: Layout, sizes: tuple[int, ...]) -> A
 
 def _flat(one: Array, shape: tuple[int, ...], kept: tuple[int, ...]) -> Array:
     """Given statistics as the kernels number them."""
+    if len(kept) == 1 and one.size == shape[kept[0]]:
+        return np.ascontiguousarray(one.reshape(-1), np.float64)
     lengths = [shape[axis] if axis in kept else 1 for axis in range(len(shape))]
     rest = tuple(axis for axis in range(len(shape)) if axis not in kept)
     return np.array(np.broadcast_to(one, lengths).transpose(rest + kept), np.float64, order="C").reshape(-1)

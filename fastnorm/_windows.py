@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fastnorm import _arguments as arguments
 from fastnorm._kernels import window
-from fastnorm._layout import Layout, canonical, memory_order, word_strides
-from fastnorm._memory import blocks, dense, empty, is_kernel_array, spoils, steps
+from fastnorm._layout import Layout, canonical, memory_order, steps, word_strides
+from fastnorm._memory import blocks, dense, empty, is_kernel_array, spoils
 
 Array = NDArray[Any]
 Walk = tuple[int, int, int]

@@ -450,7 +450,7 @@ READ_ONLY.flags.writeable = False
         ({"out": np.zeros((4, 5, 3), np.float32)}, ValueError, r"out has shape \(4, 5, 3\), expected \(3, 4, 5\)"),
         ({"out": np.zeros((3, 4, 5), np.float16)}, TypeError, "dtype is float32, but out has dtype float16"),
         ({"out": np.zeros((3, 4, 5), np.uint8)}, TypeError, "out has dtype uint8"),
-        ({"out": [0.0]}, TypeError, "out is a list"),
+        ({"out": [0.0]}, TypeError, "out has type list"),
         ({"out": READ_ONLY}, ValueError, "out is read-only"),
     ],
 )
