@@ -197,7 +197,8 @@ def measure(
 
 def _unknown(x: Array, reduced: frozenset[int]) -> Statistics:
     kept = [1 if axis in reduced else length for axis, length in enumerate(x.shape)]
-    return Statistics(*np.full((3, *kept), np.nan))
+    room = np.full((3, *kept), np.nan)
+    return Statistics(room[0, ...], room[1, ...], room[2, ...])
 
 
 def _solve(problem: _Problem) -> None:
