@@ -18,6 +18,9 @@ from fastnorm._bench import agreement, timing
 from fastnorm._bench.cases import Array, Case, Inputs
 from fastnorm._bench.peers import Peer, as_array
 
+# Peers that use one thread whatever they are told.
+SERIAL = {"numpy", "sklearn"}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -60,14 +63,20 @@ def check(cases: Sequence[Case]) -> Iterator[tuple[Case, float]]:
 
 
 def bench(cases: Sequence[Case], threads: Sequence[int], peers: Mapping[str, Peer], seconds: float) -> Iterator[Row]:
-    """Measure each case with each number of threads, about `seconds` for each of the two."""
+    """Measure each case with each number of threads, about `seconds` for each of the two.
+
+    Slow peers of `SERIAL` are timed with the first number only, because it makes no difference to them.
+    """
     for case in cases:
         inputs = case.make_inputs()
+        slow: dict[str, timing.Samples] = {}
         for n in threads:
-            calls, wrong = prepare_peers(case, inputs, n, peers)
+            rest = {name: peer for name, peer in peers.items() if name not in slow}
+            calls, wrong = prepare_peers(case, inputs, n, rest)
             calls = {"fastnorm": case.call(inputs), "copy": copy_call(inputs), **calls}
             with fastnorm.threads(n):
-                samples = timing.measure(calls, seconds)
+                samples = timing.measure(calls, seconds) | slow
+            slow |= {name: samples[name] for name in SERIAL & samples.keys() if samples[name].median >= timing.LONG}
             yield Row(case, n, samples, wrong)
 
 

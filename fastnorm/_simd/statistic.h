@@ -272,12 +272,13 @@ static FN_APART fn_map fn_fold(const fn_statistic *s, double weight, double bias
     int in_range = magnitude >= low && magnitude <= high, top = is_f64 ? DBL_MAX_EXP - 1 : FLT_MAX_EXP - 1;
     if (!in_range && s->rstd != 0 && weight != 0 && isfinite(s->rstd) && isfinite(weight))
         fn_scale_map(s, weight, magnitude > high ? top : 3 - top, top, &mean, &mean_lo, &scale, &map);
-    double span = ldexp(s->span, s->exponent - map.exponent);
     map.mean = fn_round_to(mean, is_f64);
     map.scale = fn_round_to(scale, is_f64);
-    map.upper = span > 0 ? s->upper : INFINITY;
-    if (span > 0)
-        map.scale = fn_reach(span, map.scale, bias, s->upper, is_f64);
+    map.upper = INFINITY;
+    if (s->span > 0) {
+        map.upper = s->upper;
+        map.scale = fn_reach(ldexp(s->span, s->exponent - map.exponent), map.scale, bias, s->upper, is_f64);
+    }
     /* An absent bias is -0.0, the neutral element of addition: it keeps the sign of a zero, but not of x * 0. What
      * rounding took from the mean must not become infinite, against an infinite x * scale. */
     map.shift = scale == 0                         ? bias + 0.0
