@@ -233,7 +233,8 @@ def _find_plan(problem: _Problem) -> tuple[_Problem, _Plan]:
     # More alternations than five words hold: the kept axes go to the front, what shares a statistic to the end.
     kept = tuple(axis for axis in order if axis not in reduced)
     layout = Layout(((), (), kept, tuple(axis for axis in order if axis in reduced), ()))
-    return problem, _Plan(layout, in_columns=False, side=1, spread=True)
+    # Those that do not vary meet any words, and must stay so: extremes have them in their map.
+    return problem, _Plan(layout, in_columns=False, side=1, spread=any(one.size > 1 for one in problem.parameters))
 
 
 @functools.lru_cache(maxsize=1024)  # a program meets few shapes, and many times

@@ -83,7 +83,7 @@ def normalize(
     >>> fastnorm.normalize([[3.0, -1.0]], p=1)
     array([[ 0.75, -0.25]])
     """
-    if p == 2:
+    if isinstance(p, (int, float)) and p == 2:
         answer = small(x, None, None, axis, eps, out, NORM_2)
         if answer is not None:
             return answer
@@ -96,13 +96,19 @@ def normalize(
     out = arguments.as_output(out, array.shape)
     result_dtype = arguments.as_result_dtype(None, out, array)
     arithmetic = arguments.as_arithmetic(array, result_dtype)
+    if array.dtype.kind in "iub":
+        array = array.astype(arithmetic)  # once: a general p reads it three times
     statistic, given, weight = _STATISTIC.get(power, NORM_POWER), None, None
     if statistic == NORM_POWER:
         unit, factor = _by_power(array, axes, power, eps)
         if arithmetic == np.float64:  # the norm itself may be out of range
             given, weight = (np.zeros_like(unit), unit), factor
         else:
-            given = (np.zeros_like(unit), unit * factor)
+            with np.errstate(over="ignore"):
+                rstd = unit * factor
+            if eps > 0:  # it may meet zeros
+                rstd = np.minimum(rstd, np.finfo(np.float64).max)
+            given = (np.zeros_like(unit), rstd)
     y, _ = solve(
         array, out, result_dtype, weight, None, axes, eps=eps, statistic=statistic, given=given, return_stats=False
     )
@@ -115,13 +121,15 @@ def _by_power(x: NDArray[Any], axes: frozenset[int], power: float, eps: float) -
     The powers are of magnitudes beside the largest (or, if p < 0, the smallest) one, so none leaves the range.
     """
     float64 = np.dtype(np.float64)
-    level = measure(x, axes, float64, NORM_LARGEST if power > 0 else NORM_SMALLEST).m2
     if power == 0:
-        level = np.ones_like(level)
+        level = np.ones([1 if axis in axes else length for axis, length in enumerate(x.shape)])
+    else:
+        level = measure(x, axes, float64, NORM_LARGEST if power > 0 else NORM_SMALLEST).m2
     root = measure(x, axes, float64, NORM_POWER, power=power, level=level).m2
-    power_roots(level, power, root)
+    power_roots(np.ascontiguousarray(level), power, root)
     with np.errstate(all="ignore"):
-        unit = np.ldexp(1.0, -np.clip(np.frexp(level)[1], -1022, 1022))
+        near = np.maximum(np.where(root == 0, 0.0, level), eps)  # the divisor, but for less than the number of elements
+        unit = np.ldexp(1.0, -np.clip(np.frexp(near)[1], -1022, 1022))
         return unit, 1 / np.maximum(level * unit * root, eps * unit)
 
 
@@ -193,7 +201,7 @@ def min_max_scale(
     out = arguments.as_output(out, array.shape)
     result_dtype = arguments.as_result_dtype(dtype, out, array)
     arithmetic = arguments.as_arithmetic(array, result_dtype)
-    low, high = _as_range(feature_range, arithmetic)
+    low, high = _as_range(feature_range, arithmetic, result_dtype)
     y, _ = solve(
         array,
         out,
@@ -209,18 +217,20 @@ def min_max_scale(
     return y
 
 
-def _as_range(feature_range: tuple[float, float], arithmetic: np.dtype[Any]) -> tuple[float, float]:
+def _as_range(
+    feature_range: tuple[float, float], arithmetic: np.dtype[Any], result_dtype: np.dtype[Any]
+) -> tuple[float, float]:
     """Both ends as values of the arithmetic dtype."""
     try:
         low, high = feature_range
     except (TypeError, ValueError):
         raise ValueError(f"feature_range is {feature_range!r}, expected two numbers, low < high") from None
-    low, high = (arguments.as_float(one, "feature_range") for one in (low, high))
-    rounded = np.array([low, high]).astype(arithmetic)
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(rounded[1] - rounded[0])
-    if not (low < high and finite):
+    ends = np.array([arguments.as_float(one, "feature_range") for one in (low, high)])
+    with np.errstate(all="ignore"):
+        rounded = ends.astype(arithmetic)
+        is_finite = np.isfinite(rounded[1] - rounded[0]) and np.isfinite(ends.astype(result_dtype)).all()
+    if not (ends[0] < ends[1] and is_finite):
         raise ValueError(
-            f"feature_range is {feature_range!r}, expected two finite numbers, low < high, in {arithmetic}"
+            f"feature_range is {feature_range!r}, expected two finite numbers of {result_dtype}, low < high"
         )
     return float(rounded[0]), float(rounded[1])

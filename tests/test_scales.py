@@ -26,6 +26,8 @@ SHAPES = [
     ((300, 530), 0),
     ((4, 6, 5, 7), 1),
     ((3, 4, 5), (0, 2)),
+    ((4, 6, 5, 7), (0, 2)),
+    ((3, 4, 5, 2, 6), (0, 2, 4)),
 ]
 
 
@@ -88,20 +90,29 @@ CALLS = {
     "2": fastnorm.normalize,
     "largest": lambda x, **options: fastnorm.normalize(x, p=math.inf, **options),
     "power": lambda x, **options: fastnorm.normalize(x, p=3, **options),
-    "range": fastnorm.min_max_scale,
+    "range": lambda x, **options: fastnorm.min_max_scale(x, feature_range=(-1, 3), **options),
+}
+EXPECTED = {
+    "1": lambda x, axis: normalized(x, p=1, axis=axis),
+    "2": lambda x, axis: normalized(x, axis=axis),
+    "largest": lambda x, axis: normalized(x, p=math.inf, axis=axis),
+    "power": lambda x, axis: normalized(x, p=3, axis=axis),
+    "range": lambda x, axis: scaled(x, axis=axis, feature_range=(-1, 3)),
 }
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("kind", CALLS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_memory_of_every_kind(dtype, call):
+def test_memory_of_every_kind(dtype, kind):
+    call = CALLS[kind]
     for shape, axis in [((6, 5, 9), 1), ((6, 5, 9), 2), ((6, 40), 0), ((6, 40), 1), ((4, 3, 5, 6), (1, 3))]:
         x = normal(shape, dtype, seed=5)
-        plain = call(x, axis=axis)
+        plain, expected = call(x, axis=axis), EXPECTED[kind](x, axis)
         for name, layout in LAYOUTS.items():
             other = layout(x)
             y = call(other, axis=axis)
             assert y.strides == np.empty_like(other, subok=False).strides, name
+            assert error(y, x, expected, axis, width=4.0) <= 1, name
             if name in SAME_ORDER:
                 assert_array_equal(y, plain, err_msg=name)
             out = LAYOUTS["padded"](np.zeros_like(x))
@@ -155,7 +166,7 @@ def test_norms_out_of_range(p, axis):
 @pytest.mark.parametrize("axis", [0, 1])
 def test_the_largest_powers(axis):
     x = normal((30, 31), "float64", seed=9)
-    for p in (500.0, -500.0, 1e5, 1e300, -1e300, 1e-3, -1e-3):
+    for p in (500.0, -500.0, 1e5, 1e300, -1e300, 1e308, -1e308, 1e-3, -1e-3):
         y = fastnorm.normalize(x, p=p, axis=axis)
         expected = normalized(x, p=p, axis=axis)
         # A norm near the end of the range: the sum's root multiplies the sum's relative error by 1 / p.
@@ -168,6 +179,8 @@ def test_the_largest_powers(axis):
 def test_the_least_divisor(dtype, p, axis):
     x = np.zeros((20, 20), dtype_of(dtype))
     assert_array_equal(fastnorm.normalize(x, p=p, axis=axis), x)
+    assert_array_equal(fastnorm.normalize(x, p=p, axis=axis, eps=np.finfo(np.float64).tiny), x)
+    assert_array_equal(fastnorm.normalize(x, p=p, axis=axis, eps=1e-310), x)
     assert np.isnan(fastnorm.normalize(x, p=p, axis=axis, eps=0).astype(np.float32)).all()
     if p != 0:
         x = normal((20, 20), dtype, seed=10) * x.dtype.type(0.125)
@@ -258,6 +271,7 @@ X = normal((6, 4), offset=1.0)
 REFUSED = [
     ({"p": math.nan}, ValueError, "^p is nan, expected a real number or an infinity$"),
     ({"p": "2"}, TypeError, "^p is '2', expected a number$"),
+    ({"p": np.array([1, 2])}, TypeError, r"^p is array\(\[1, 2\]\), expected a number$"),
     ({"eps": -1.0}, ValueError, "^eps is -1.0, expected a finite number >= 0$"),
     ({"axis": 2}, AxisError, "^axis: axis 2 is out of bounds for array of dimension 2$"),
     ({"axis": ()}, ValueError, "^axis is empty, expected at least one axis$"),
@@ -282,6 +296,12 @@ RANGES = [(1, 0), (0, 0), (0, math.inf), (math.nan, 1), (0,), (0, 1, 2), 3, (-3e
 def test_what_is_no_range_is_refused(feature_range):
     with pytest.raises((ValueError, TypeError), match=r"^feature_range is "):
         fastnorm.min_max_scale(X, feature_range=feature_range)
+
+
+def test_ends_beyond_a_dtype_are_refused():
+    for x, dtype, end in [(X, None, 1e39), (X.astype(np.float64), np.float32, 1e39), (X.astype(np.float16), None, 1e5)]:
+        with pytest.raises(ValueError, match=r"^feature_range is \(0, .*, expected two finite numbers of float"):
+            fastnorm.min_max_scale(x, feature_range=(0, end), dtype=dtype)
 
 
 def test_inputs_are_refused():

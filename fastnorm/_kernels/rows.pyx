@@ -6,6 +6,7 @@ that are long, tasks of pieces: every piece's moments, their merge in index orde
 recurrent cell is rows and an activation, which finds them in the cache.
 """
 cimport numpy as cnp
+from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
@@ -248,6 +249,8 @@ def normalize_and_activate(
     p.bias = vector(bias, length)
     p.mean = p.rstd = p.m2 = NULL
     p.eps = eps
+    p.power = 0
+    p.upper = INFINITY
     p.inverse_n = p.inverse_elements = 1.0 / <double> length
     p.statistic = FN_CENTERED
     p.side = 1

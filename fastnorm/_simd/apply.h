@@ -18,7 +18,8 @@ FN_COLD static void IN_XY(apply_unusual)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff
     }
 }
 
-/* As map, a block at a time, each cut off at the upper end while it is in the cache. */
+/* As map, a block at a time, each cut off at the upper end while it is in the cache. Extremes alone have one, and their
+ * weight and bias do not vary: they are in the map. */
 FN_COLD static void IN_XY(apply_below)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_map *map)
 {
     for (ptrdiff_t i = 0; i < n; i += FN_LEAF) {

@@ -232,7 +232,7 @@ static void IN_X(column_finish)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
     ranges.known = out->unusual = 0;
     out->upper = p->upper;
     if (columns == last - first &&
-        (p->statistic <= FN_SQUARES || p->statistic == FN_NORM_1 || p->statistic == FN_NORM_2) &&
+        (p->statistic <= FN_SQUARES || ((p->statistic == FN_NORM_1 || p->statistic == FN_NORM_2) && !p->m2)) &&
         IN_C(finish_plain)(p, batch * p->keep + first, width, moments, weight, bias, mean, scale, shift))
         return;
     for (ptrdiff_t k = first; k < last; k++) {

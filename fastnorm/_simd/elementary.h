@@ -103,7 +103,9 @@ static inline f64_vec f64_exp(f64_vec x)
 /* pow(x, y) for a finite y, as IEEE 754 has it; a zero of x counts as +0. An error below 1 ulp. */
 static FN_APART f64_vec f64_pow(f64_vec x, fn_f64 y)
 {
-    const f64_vec zero = f64_set1(0), infinity = f64_set1(INFINITY), magnitude = f64_abs(x), factor = f64_set1(y);
+    const f64_vec zero = f64_set1(0), infinity = f64_set1(INFINITY), magnitude = f64_abs(x);
+    /* A larger one would overflow on the way to `lost`; the power of all but 1 is out of range long before. */
+    const f64_vec factor = f64_set1(y > 1e300 ? 1e300 : y < -1e300 ? -1e300 : y);
     if (y == 0)
         return f64_set1(1);
     const f64_pair log2_x = f64_log2(magnitude);

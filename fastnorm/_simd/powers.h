@@ -25,9 +25,12 @@ static double sum_of_powers(const double *x, ptrdiff_t n, double power, double l
 static void power_roots(ptrdiff_t n, const double *level, double power, double *sums)
 {
     const double root = 1 / power < -DBL_MAX ? -DBL_MAX : 1 / power > DBL_MAX ? DBL_MAX : 1 / power;
-    for (ptrdiff_t i = 0; i < n && power != 0; i++) {
-        double lanes[f64_lanes];
-        f64_store_f64(lanes, f64_pow(f64_set1(sums[i]), root));
-        sums[i] = level[i] > 0 && level[i] <= DBL_MAX ? lanes[0] : 1;
+    for (ptrdiff_t i = 0; i < n && power != 0; i += f64_lanes) {
+        const ptrdiff_t some = n - i < f64_lanes ? n - i : f64_lanes;
+        double lanes[f64_lanes] = {0};
+        memcpy(lanes, sums + i, (size_t)some * sizeof *lanes);
+        f64_store_f64(lanes, f64_pow(f64_load_f64(lanes), root));
+        for (ptrdiff_t j = 0; j < some; j++)
+            sums[i + j] = level[i + j] > 0 && level[i + j] <= DBL_MAX ? lanes[j] : 1;
     }
 }

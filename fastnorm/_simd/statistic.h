@@ -141,25 +141,26 @@ static inline void fn_fill_statistic(const fn_moments *m, double variance, doubl
     out->exponent = 0;
 }
 
-/* To divide data * 2^-out->exponent by; scaled once more where 1 / divisor would leave the range of float64. */
-static inline void fn_set_divisor(double divisor, fn_statistic *out)
+/* To divide data * 2^-out->exponent by; float64 data is scaled once more where 1 / divisor would leave its range. That
+ * of other data needs no more than to be finite, because a zero may meet it: no other value is so small. */
+static inline void fn_set_divisor(double divisor, int is_f64, fn_statistic *out)
 {
-    if ((divisor > 0 && divisor < 0x1p-1000) || (divisor > 0x1p1000 && divisor <= DBL_MAX)) {
+    if (is_f64 && ((divisor > 0 && divisor < 0x1p-1000) || (divisor > 0x1p1000 && divisor <= DBL_MAX))) {
         int exponent = ilogb(divisor);
         divisor = ldexp(divisor, -exponent);
         out->mean = ldexp(out->mean, -exponent);
         out->exponent += exponent;
     }
-    out->rstd = 1.0 / divisor;
+    out->rstd = divisor > 0 ? fmin(1.0 / divisor, DBL_MAX) : 1.0 / divisor;
     out->mode = out->exponent ? FN_SCALED : FN_PLAIN;
 }
 
 /* The norm is one of data * 2^-exponent. */
-static inline void fn_fill_norm(double norm, int exponent, double eps, fn_statistic *out)
+static inline void fn_fill_norm(double norm, int exponent, double eps, int is_f64, fn_statistic *out)
 {
     const double least = ldexp(eps, -exponent);
     *out = (fn_statistic){.reported_m2 = ldexp(norm, exponent), .exponent = exponent};
-    fn_set_divisor(norm <= least ? least : norm, out);
+    fn_set_divisor(norm <= least ? least : norm, is_f64, out);
 }
 
 /* The variances and sums of squares that need no fn_rescue: nothing overflowed or underflowed on the way there. */
@@ -174,7 +175,8 @@ static FN_APART int fn_finish_norm(const fn_moments *m, double eps, int statisti
     if (statistic == FN_NORM_2 ? !((sum >= low && sum <= high) || sqrt(sum + lost) < eps)
                                : statistic == FN_NORM_1 && !isfinite(sum))
         return 0;
-    fn_fill_norm(statistic == FN_NORM_2 ? sqrt(sum) : sum + m->mean, 0, eps, out); /* a mean of NaN: see fn_moments */
+    /* A mean of NaN: see fn_moments. */
+    fn_fill_norm(statistic == FN_NORM_2 ? sqrt(sum) : sum + m->mean, 0, eps, is_f64, out);
     return 1;
 }
 
@@ -190,7 +192,7 @@ static FN_APART void fn_finish_extremes(const fn_problem *p, const fn_moments *m
         span = fn_round_to(m->m2 / 4 - out->mean, is_f64);
     }
     const int exponent = out->exponent;
-    fn_set_divisor(span > 0 ? span : INFINITY, out); /* a constant becomes 0 */
+    fn_set_divisor(span > 0 ? span : INFINITY, is_f64, out); /* a constant becomes 0 */
     out->span = span > 0 && isfinite(span) ? ldexp(span, exponent - out->exponent) : 0;
 }
 
@@ -339,7 +341,7 @@ static inline void fn_rescue_finish(const fn_problem *p, const fn_moments *m, in
     const int statistic = p->statistic, exponent = out->exponent;
     const double eps = p->eps;
     if (fn_is_norm(statistic)) {
-        fn_fill_norm(statistic == FN_NORM_2 ? sqrt(m->m2) : m->m2, exponent, eps, out);
+        fn_fill_norm(statistic == FN_NORM_2 ? sqrt(m->m2) : m->m2, exponent, eps, is_f64, out);
         return;
     }
     double largest = is_f64 ? DBL_MAX : FLT_MAX, scaled_eps = ldexp(eps, -2 * exponent);
