@@ -35,7 +35,7 @@ def as_image(image: ArrayLike) -> Array:
 
 def as_planes(layout: str) -> bool:
     """Whether the result's channels come before its rows."""
-    if layout not in _LAYOUTS:
+    if not isinstance(layout, str) or layout not in _LAYOUTS:
         raise ValueError(f"layout is {layout!r}, expected {' or '.join(map(repr, _LAYOUTS))}")
     return layout == _LAYOUTS[0]
 
@@ -66,18 +66,19 @@ def as_maps(
         raise ValueError(f"std is 0 for channel {deviations.index(0.0)}, expected numbers other than 0")
     factors = [scale / one for one in deviations]
     low, high = _RANGE[arithmetic]
+    most = high * float(np.finfo(arithmetic).eps) / 4  # beyond it image - mean may leave the range
     if channels and (
-        max(map(abs, means)) > high or not low <= min(map(abs, factors)) <= max(map(abs, factors)) <= high
+        max(map(abs, means)) >= most or not low <= min(map(abs, factors)) <= max(map(abs, factors)) <= high
     ):
         wider = "" if arithmetic == np.float64 else ": dtype=numpy.float64 has a wider one"
         worst = next(
             channel
             for channel, (one, factor) in enumerate(zip(means, factors, strict=True))
-            if abs(one) > high or not low <= abs(factor) <= high
+            if abs(one) >= most or not low <= abs(factor) <= high
         )
         raise ValueError(
             f"mean / scale is {means[worst]} and scale / std is {factors[worst]} for channel {worst}, expected both "
-            f"in the range of {arithmetic}{wider}"
+            f"in the range of {arithmetic}, and the former below {most:.3g}{wider}"
         )
     return means, factors
 

@@ -244,8 +244,7 @@ def fuse_conv_batch_norm(
     array([-0.5, -2. ])
     """
     layer = arguments.as_input(weight, "weight")
-    if not isinstance(transposed, (bool, np.bool_)):
-        raise TypeError(f"transposed is {transposed!r}, expected True or False")
+    transposed = arguments.as_bool(transposed, "transposed")
     if layer.ndim < 2:
         layout = "(C_in, C_out / groups, ...)" if transposed else "(C_out, C_in / groups, ...)"
         raise ValueError(f"weight has shape {layer.shape}, expected {layout}")

@@ -51,7 +51,7 @@ def normalize_image(
     ------
     ValueError
         If the image is not 3-D or 4-D, `mean` or `std` is not of one number or C, a number is not finite, `scale` or
-        an element of `std` is 0, mean / scale or scale / std leaves the range of the arithmetic's dtype, `layout` is
+        an element of `std` is 0, mean / scale or scale / std is near the ends of the arithmetic's range, `layout` is
         unknown, or `out` has another shape or is read-only. Nothing has been written then.
     TypeError
         If the image is of integers other than uint8, another dtype is not supported, `dtype` is not `out`'s, or the

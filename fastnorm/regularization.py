@@ -105,6 +105,8 @@ def dropout(
     p = arguments.as_probability(p, "p")
     out = arguments.as_output(out, array.shape)
     result_dtype = arguments.as_result_dtype(None, out, array)
+    training = arguments.as_bool(training, "training")
+    return_mask = arguments.as_bool(return_mask, "return_mask")
     key = arguments.as_key(rng) if training else 0
     mask = np.empty(array.shape, np.bool_) if return_mask else None
     y = solve(array, out, result_dtype, p if training else 0.0, key, mask)

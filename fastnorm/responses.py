@@ -5,6 +5,7 @@ Nothing is shared by all of an axis here: each element is divided by what lies i
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnorm import _arguments as arguments
@@ -56,8 +57,8 @@ def local_response_norm(
     Raises
     ------
     ValueError
-        If `size` is less than 1, `alpha`, `beta` or `k` is not finite, or `out` has another shape or is read-only.
-        Nothing has been written then.
+        If `size` is less than 1, `alpha`, `beta` or `k` is not finite, `alpha / size` or `k` leaves the range of the
+        arithmetic's dtype, or `out` has another shape or is read-only. Nothing has been written then.
     numpy.exceptions.AxisError
         If `channel_axis` is out of range.
     TypeError
@@ -99,15 +100,21 @@ def local_response_norm(
     alpha, beta, k = (arguments.as_finite(value, name) for value, name in ((alpha, "alpha"), (beta, "beta"), (k, "k")))
     axis = as_channel_axis(channel_axis, array, "x", per_sample=False)
     out = arguments.as_output(out, array.shape)
+    result_dtype = arguments.as_result_dtype(None, out, array)
+    arithmetic = arguments.as_arithmetic(array, result_dtype)
+    scale = alpha / arguments.as_float(size, "size")
+    for name, number in (("alpha / size", scale), ("k", k)):
+        if abs(number) > float(np.finfo(arithmetic).max):
+            raise ValueError(f"{name} is {number}, expected a number in the range of {arithmetic}")
     reach = array.shape[axis] - 1
     return respond(
         array,
         out,
-        arguments.as_result_dtype(None, out, array),
+        result_dtype,
         axis,
         before=min(size // 2, reach),
         after=min((size - 1) // 2, reach),
-        scale=alpha / arguments.as_float(size, "size"),
+        scale=scale,
         beta=beta,
         k=k,
     )

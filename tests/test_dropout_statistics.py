@@ -193,6 +193,8 @@ def test_dropout_before_batch_norm_shifts_the_variance(mean, deviation, p):
         ({"p": None}, TypeError, "p is None, expected a number"),
         ({"p": [0.1, 0.2]}, TypeError, "expected a number"),
         ({"p": 0.5j}, TypeError, "expected a number"),
+        ({"training": "no"}, TypeError, "training is 'no', expected a bool"),
+        ({"return_mask": 1}, TypeError, "return_mask is 1, expected a bool"),
         ({"rng": -1}, ValueError, "rng is -1, expected None, an int >= 0"),
         ({"rng": "seed"}, TypeError, "rng is 'seed', expected None, an int >= 0"),
         ({"rng": 0.5}, TypeError, r"rng is 0\.5, expected None, an int >= 0"),

@@ -307,7 +307,7 @@ BAD = [
     ("fuse_conv_batch_norm", {"groups": 3}, ValueError, "groups is 3, expected a positive divisor of 4"),
     ("fuse_conv_batch_norm", {"groups": 0}, ValueError, "groups is 0, expected a positive divisor of 4"),
     ("fuse_conv_batch_norm", {"groups": 1.0}, TypeError, "groups is 1.0, expected an int"),
-    ("fuse_conv_batch_norm", {"transposed": "no"}, TypeError, "transposed is 'no', expected True or False"),
+    ("fuse_conv_batch_norm", {"transposed": "no"}, TypeError, "transposed is 'no', expected a bool"),
 ]
 
 

@@ -364,6 +364,13 @@ REFUSED = [
 ]
 
 
+def test_numbers_beyond_the_arithmetic_are_refused():
+    for name, shown in (("alpha", "alpha / size"), ("k", "k")):
+        with pytest.raises(ValueError, match=rf"^{shown} is 1e\+40, expected a number in the range of float32$"):
+            fastnorm.local_response_norm(X, 1, **{name: 1e40})
+        fastnorm.local_response_norm(X.astype(np.float64), 1, **{name: 1e40})
+
+
 @pytest.mark.parametrize(("options", "kind", "message"), REFUSED, ids=str)
 def test_refused(options, kind, message):
     out = np.full(X.shape, 7.0)

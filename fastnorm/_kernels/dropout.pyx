@@ -36,7 +36,7 @@ def dropout(
     uint64_t number,                # IN  of x's first element in the C order of the whole array
     uint64_t key,
     uint32_t threshold,
-    double high,                    # IN  high + low = 1 / (1 - p), both values of the arithmetic type, low > 0
+    double high,                    # IN  high + low = 1 / (1 - p), high a value of the arithmetic type
     double low,
     int x_type,
     int y_type,

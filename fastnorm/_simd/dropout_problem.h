@@ -15,7 +15,7 @@ typedef struct {
     uint64_t number;    /* of the first element, in C order of the whole array */
     uint64_t key;       /* of Philox */
     uint32_t threshold; /* a word below it drops its element */
-    double high, low;   /* high + low = 1 / (1 - p), both values of the arithmetic type, low > 0 */
+    double high, low;   /* high + low = 1 / (1 - p), high a value of the arithmetic type, low > 0 */
     int stream;         /* write past the caches; x and y are not the same memory */
     int x_type, y_type;
 } fn_dropout;

@@ -20,7 +20,7 @@ typedef struct {
 typedef struct {
     ptrdiff_t images, rows, pixels, channels; /* sizes */
     fn_pixels x, y;                           /* the same memory, element for element, or apart */
-    const fn_map *maps;                       /* [channels], each FN_PLAIN */
+    const fn_map *maps;                       /* [channels], each FN_PLAIN: Python refuses others */
     int x_type, y_type;
     int stream; /* write past the caches; x and y are apart */
 } fn_image;
