@@ -193,7 +193,7 @@ def min_max_scale(
     array([[0.  , 0.  ],
            [0.25, 0.  ],
            [1.  , 0.  ]])
-    >>> fastnorm.min_max_scale([0, 127, 254], feature_range=(-1, 1))
+    >>> fastnorm.min_max_scale([0, 128, 256], feature_range=(-1, 1))
     array([-1.,  0.,  1.])
     """
     array = arguments.as_input(x)
