@@ -28,10 +28,11 @@ TIERS = {
 }
 
 # No contraction: the kernels say where an fma is, so that every compiler gives the same bits. No vectors out of
-# neighbouring statements: GCC 12 then takes (double)(float)a, (double)(float)b for a, b. -g0: wheels stay small.
+# neighbouring statements: GCC 12 then takes (double)(float)a, (double)(float)b for a, b. And small wheels: neither
+# debugging information, nor tables for unwinding, which C does not need.
 BASE_FLAGS = [
     *["-std=c11", "-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-tree-slp-vectorize", "-fno-math-errno"],
-    "-fvisibility=hidden",
+    *["-fno-asynchronous-unwind-tables", "-fvisibility=hidden"],
 ]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 # What Cython 3 generates is not free of these.
