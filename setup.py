@@ -21,10 +21,14 @@ from setuptools.errors import CompileError, LinkError
 
 SIMD = Path("fastnorm/_simd")
 DEPENDS = sorted(str(path) for path in [*SIMD.glob("*.[ch]"), *Path("fastnorm/_kernels").glob("*.h")])
+X86 = ("x86_64", "amd64", "i686", "win32")
+AARCH64 = ("aarch64", "arm64")
+# Each instruction set's flags, and the platforms that it is built for.
 TIERS = {
-    "scalar": [],
-    "avx2": ["-mavx2", "-mfma", "-mf16c"],
-    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma", "-mf16c"],
+    "scalar": ([], ("",)),
+    "neon": ([], AARCH64),
+    "avx2": (["-mavx2", "-mfma", "-mf16c"], X86),
+    "avx512": (["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma", "-mf16c"], X86),
 }
 
 # No contraction: the kernels say where an fma is, so that every compiler gives the same bits. No vectors out of
@@ -79,18 +83,18 @@ class BuildExt(build_ext):
         super().build_extensions()
 
     def add_tiers(self, module: Extension, flags: list[str]) -> None:
-        is_x86 = any(name in self.plat_name for name in ("x86_64", "amd64", "i686", "win32"))
         macros = []
         with ThreadPoolExecutor() as pool:  # each takes the compiler some 15 s
             jobs = {
                 tier: pool.submit(self.compile_c, f"isa_{tier}.c", module, [*flags, *tier_flags])
-                for tier, tier_flags in TIERS.items()
+                for tier, (tier_flags, platforms) in TIERS.items()
+                if any(platform in self.plat_name for platform in platforms)
             }
         for tier, job in jobs.items():
             try:
                 module.extra_objects += job.result()
             except CompileError:
-                if tier == "scalar" or (is_x86 and os.environ.get("FASTNORM_WERROR") == "1"):
+                if tier == "scalar" or os.environ.get("FASTNORM_WERROR") == "1":
                     raise
                 print(f"fastnorm: this compiler does not build the {tier} tier; it is left out")
                 continue

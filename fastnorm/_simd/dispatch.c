@@ -6,6 +6,9 @@
 #include "dispatch.h"
 
 extern const fn_kernels fn_kernels_scalar;
+#ifdef FN_HAVE_NEON
+extern const fn_kernels fn_kernels_neon;
+#endif
 #ifdef FN_HAVE_AVX2
 extern const fn_kernels fn_kernels_avx2;
 #endif
@@ -77,6 +80,10 @@ void fn_describe_tiers(fn_tier tiers[FN_TIERS])
     tiers[1] = (fn_tier){"neon", "AArch64", NULL, 0};
     tiers[2] = (fn_tier){"avx2", "AVX2, FMA and F16C", NULL, avx2};
     tiers[3] = (fn_tier){"avx512", "AVX-512 F, BW, DQ and VL", NULL, avx512};
+#ifdef FN_HAVE_NEON
+    tiers[1].kernels = &fn_kernels_neon;
+    tiers[1].runs = 1;
+#endif
 #ifdef FN_HAVE_AVX2
     tiers[2].kernels = &fn_kernels_avx2;
 #endif
