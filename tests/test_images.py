@@ -235,6 +235,26 @@ def test_threads_and_alignment_change_no_bit(dtype, layout):
         assert np.array_equal(out, y)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
+def test_where_memory_begins_and_what_else_is_in_the_batch_change_no_bit(dtype, layout):
+    for shape in [(4, 5, 37, 3), (3, 2, 19, 4)]:
+        images = pixels(shape, dtype)
+        mean, std = parameters(shape[-1])
+        expected = fastnorm.normalize_image(images, mean, std, layout=layout)
+        for n in range(len(images)):
+            assert fastnorm.normalize_image(images[n], mean, std, layout=layout).tobytes() == expected[n].tobytes()
+            parts = [fastnorm.normalize_image(one, mean, std, layout=layout) for one in (images[:n], images[n:])]
+            assert np.concatenate(parts).tobytes() == expected.tobytes()
+        for offset in range(16):
+            memory, target = np.zeros(images.size + 16, images.dtype), np.zeros(images.size + 16, np.float32)
+            view = memory[offset:][: images.size].reshape(shape)
+            view[...] = images
+            out = target[15 - offset :][: images.size].reshape(expected.shape)
+            fastnorm.normalize_image(view, mean, std, layout=layout, out=out)
+            assert out.tobytes() == expected.tobytes()
+
+
 @pytest.fixture(scope="module")
 def guarded():
     """A function that makes bytes whose neighbours, on the named side, cannot be read or written."""

@@ -229,29 +229,6 @@ def test_powers_over_the_whole_range(beta):
 # Bits.
 
 
-@pytest.mark.parametrize(("shape", "axis"), [((3, 17, 91, 61), 1), ((3, 91, 61, 17), -1), ((1, 40_000, 9), 1)])
-@pytest.mark.parametrize("beta", [0.75, 0.6])
-def test_threads(shape, axis, beta):
-    x = normal(shape)
-    results = set()
-    for n in (1, 2, 3, 7):
-        with fastnorm.threads(n):
-            results.add(fastnorm.local_response_norm(x, 5, alpha=1.0, beta=beta, channel_axis=axis).tobytes())
-    assert len(results) == 1
-
-
-def test_alignment_and_a_sample_alone():
-    x = normal((4, 9, 37))
-    expected = fastnorm.local_response_norm(x, 5, alpha=1.0)
-    for offset in range(16):
-        memory = np.zeros(x.size + 16, np.float32)
-        out = memory[offset:][: x.size].reshape(x.shape)
-        assert fastnorm.local_response_norm(x, 5, alpha=1.0, out=out).tobytes() == expected.tobytes()
-    for sample in range(4):
-        assert_array_equal(fastnorm.local_response_norm(x[sample : sample + 1], 5, alpha=1.0), expected[[sample]])
-        assert_array_equal(fastnorm.local_response_norm(x[sample], 5, alpha=1.0, channel_axis=0), expected[sample])
-
-
 @pytest.mark.parametrize(("axis", "dtype"), [(1, "float32"), (2, "float16")])
 def test_results_written_past_the_cache(axis, dtype):
     """A new result never is, a large one given as `out` is."""

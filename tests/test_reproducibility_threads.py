@@ -7,8 +7,8 @@ statistics or tiles than that, on however few CPUs.
 import numpy as np
 import pytest
 from arrays import normal
+from calls import bits, layer_norm_of, moments_of, others, rms_norm_of
 from families import make
-from test_reproducibility_families import bits, layer_norm_of, moments_of, rms_norm_of
 
 import fastnorm
 
@@ -49,6 +49,16 @@ def test_families(shape):
     for kind in kinds:
         problem = make(kind, shape, channel_axis=channel_axis, names=("weight", "bias"))
         same_for_all(problem.call, problem.x, kind)
+
+
+# The first is worth all 16 threads.
+@pytest.mark.parametrize(("shape", "channel_axis"), [((2, 5, 430, 521), 1), ((2, 300, 511, 3), -1), ((2_100, 601), 1)])
+def test_other_functions(shape, channel_axis):
+    x = normal(shape, offset=1.0)
+    calls = others(x, channel_axis)
+    del calls["fused"]  # by NumPy alone
+    for name, call in calls.items():
+        same_for_all(call, x, name)
 
 
 @pytest.mark.parametrize("shape", ["one RGB image, channels last", "a table", "planes side by side", "a volume"])
