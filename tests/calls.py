@@ -90,6 +90,17 @@ def cell_of(shape):
     return call
 
 
+def image_of(channels):
+    mean, std = normal((2, channels), offset=0.5, seed=7)
+
+    def call(x, return_stats=False, **options):
+        dtype = x.dtype.newbyteorder("=")
+        y = fastnorm.normalize_image(x, mean, std, scale=0.3, layout="HWC->HWC", dtype=dtype, **options)
+        return (y,) if return_stats else y
+
+    return call
+
+
 def fused(x, return_stats=False):
     """A layer's weight and bias, with a batch norm."""
     bias, mean, var = normal((3, len(x)), "float64", seed=6)
@@ -109,10 +120,7 @@ def others(x, channel_axis):
     for axis in (0, -1):
         calls[f"range, axis {axis}"] = without_statistics(fastnorm.min_max_scale, axis=axis, feature_range=(-0.3, 0.7))
     if x.ndim in (3, 4):
-        mean, std = normal((2, x.shape[-1]), offset=0.5, seed=7)
-        calls["image"] = without_statistics(
-            fastnorm.normalize_image, mean, std, scale=0.3, layout="HWC->HWC", dtype=x.dtype
-        )
+        calls["image"] = image_of(x.shape[-1])
     if x.ndim == 2:
         calls["cell"] = cell_of(x.shape)
     return calls

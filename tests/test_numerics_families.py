@@ -5,8 +5,6 @@ such a problem of one table, `values[length, count]` with a statistic for each c
 that one judge in long double serves them all.
 """
 
-from functools import lru_cache
-
 import numpy as np
 import pytest
 from arrays import DTYPES, dtype_of, normal
@@ -14,7 +12,7 @@ from arrays import DTYPES, dtype_of, normal
 import fastnorm
 
 FMA = fastnorm.show_config(mode="dicts")["fma"]
-LENGTHS = [17, 64, 768, 1024, 4097, 100_000]
+LENGTHS = [17, 64, 257, 1000, 1024, 5000, 100_003]
 
 
 def divisor(length):
@@ -69,6 +67,14 @@ def in_place(values, **options):
     return fastnorm.batch_norm(x, training=True, out=x, **options)
 
 
+def rms_axis_0(values, **options):
+    return fastnorm.rms_norm(values, axis=0, **options)
+
+
+def rms_axis_1(values, **options):
+    return fastnorm.rms_norm(values[None, :, :, None], axis=1, **options)[0, :, :, 0]
+
+
 FORMS = [batch, batch_planes, instance_planes, instance_last, group_planes, group_last, axis_0, axis_1, in_place]
 IN_COLUMNS = [batch, instance_last, group_last, axis_0, axis_1]
 
@@ -81,25 +87,39 @@ BOUND = {"float32": 3 if FMA else 4, "float64": 4}
 def longdouble(values, eps):
     values = values.astype(np.longdouble)
     values = values - values[:1]  # else the oracle's own mean is off by an ulp of float64's results, at 1e4
-    centered = values - values.mean(axis=0)
-    return centered / np.sqrt((centered**2).mean(axis=0) + np.longdouble(eps))
+    return longdouble_rms(values - values.mean(axis=0), eps)
+
+
+def longdouble_rms(values, eps):
+    values = values.astype(np.longdouble)
+    return values / np.sqrt((values**2).mean(axis=0) + np.longdouble(eps))
 
 
 def worst_ulp(y, expected):
     """Worst error in units in the last place of the largest result of its statistic."""
-    return np.max(np.abs(y - expected) / np.spacing(np.abs(expected).max(axis=0).astype(y.dtype)))
+    return np.max(np.abs(y - expected).max(axis=0) / np.spacing(np.abs(expected).max(axis=0).astype(y.dtype)))
+
+
+def check(values, eps=1e-5):
+    """Each form within its bound."""
+    expected, bound = longdouble(values, eps), BOUND[values.dtype.name]
+    for form in FORMS:
+        y = form(values, eps=eps)
+        assert np.isfinite(y).all(), form.__name__
+        assert worst_ulp(y, expected) <= bound, form.__name__
+    if np.ptp(values, axis=0).all():
+        assert worst_ulp(fastnorm.standardize(values), longdouble(values, 0)) <= bound
+    expected = longdouble_rms(values, eps)
+    for form in (rms_axis_0, rms_axis_1):
+        assert worst_ulp(form(values, eps=eps), expected) <= bound, form.__name__
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    ("length", "offset"), [(n, o) for n in LENGTHS for o in (0, 1e2, 1e4, 1e6)] + [(1_000_003, 1e6)]
+    ("length", "offset"), [(n, o) for n in LENGTHS for o in (0, 0.1, 1, 1e3, 1e6)] + [(1_000_003, 0), (1_000_003, 1e6)]
 )
 def test_error_does_not_grow_with_the_mean(length, offset, dtype):
-    values = normal((length, 2 if length > 4097 else 11), dtype, offset=offset)
-    expected = longdouble(values, 1e-5)
-    for form in FORMS:
-        assert worst_ulp(form(values), expected) <= BOUND[dtype], form.__name__
-    assert worst_ulp(fastnorm.standardize(values), longdouble(values, 0)) <= BOUND[dtype]
+    check(normal((length, 2 if length > 5000 else 11), dtype, offset=offset))
 
 
 def rows_first_zero(n):
@@ -127,9 +147,7 @@ def test_hard_data(length, data):
     """Beside columns that are not hard: whether a column is summed again is its own affair."""
     values = normal((length, 5))
     values[:, 1] = values[:, 3] = HARD[data](length)
-    expected = longdouble(values, 1e-5)
-    for form in FORMS:
-        assert worst_ulp(form(values), expected) <= BOUND["float32"], form.__name__
+    check(values)
 
 
 @pytest.mark.parametrize("length", [64, 500, 1024, 4097, 100_000])
@@ -146,26 +164,14 @@ def test_errors_that_line_up(length):
 SCALES = [("float32", s) for s in (1e30, 3e37, 1e-30, 1e-40)] + [("float64", s) for s in (1e200, 1e307, 1e-200, 1e-310)]
 
 
-@lru_cache(maxsize=1)
-def scaled(length, count, dtype, scale, some):
-    """Values and what they become, all columns scaled or every third."""
-    values = np.clip(normal((length, count), "float64", offset=1), -5, 9)
-    values[:, :: 3 if some else 1] *= scale
-    values = values.astype(dtype)
-    return values, longdouble(values, 0.0 if scale < 1 else 1e-5)
-
-
 @pytest.mark.parametrize(("dtype", "scale"), SCALES)
 @pytest.mark.parametrize("some", [False, True], ids=["all", "some"])
 @pytest.mark.parametrize(("length", "count"), [(5, 40), (768, 7), (3000, 3), (20, 600)])
 def test_any_finite_scale(length, count, some, dtype, scale):
     """Squares of these overflow or underflow; 1e-40 and 1e-310 are subnormal, and keep the digits they have."""
-    values, expected = scaled(length, count, dtype, scale, some)
-    for form in FORMS:
-        y = form(values, eps=0.0 if scale < 1 else 1e-5)
-        assert np.isfinite(y).all(), form.__name__
-        assert worst_ulp(y, expected) <= BOUND[dtype], form.__name__
-    assert worst_ulp(fastnorm.standardize(values), longdouble(values, 0)) <= BOUND[dtype]
+    values = np.clip(normal((length, count), "float64", offset=1), -5, 9)
+    values[:, :: 3 if some else 1] *= scale
+    check(values.astype(dtype), eps=0.0 if scale < 1 else 1e-5)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -211,6 +217,14 @@ def test_constants_give_exactly_the_bias(length, dtype):
         y = form(values, weight=weight, bias=bias)
         assert np.array_equal(y, np.broadcast_to(bias, y.shape)), form.__name__
     assert not fastnorm.standardize(values).astype(np.float64).any()
+    groups = np.repeat(values[None], 2, axis=2)  # (1, length, 2 C) of C groups, channels last
+    weight, bias = normal((2, groups.shape[-1]), dtype, seed=3)
+    for x, axis, shape in ((groups, -1, (1, 1, -1)), (np.ascontiguousarray(groups.swapaxes(1, 2)), 1, (1, -1, 1))):
+        y = fastnorm.group_norm(x, len(constants), weight, bias, channel_axis=axis)
+        assert np.array_equal(y, np.broadcast_to(bias.reshape(shape), y.shape))
+    bias = normal(length, dtype, seed=4)
+    y = fastnorm.layer_norm(values[None], None, bias, axis=1)
+    assert np.array_equal(y, np.broadcast_to(bias[None, :, None], y.shape))
 
 
 @pytest.mark.parametrize("form", [batch, batch_planes, instance_planes, instance_last, in_place])
