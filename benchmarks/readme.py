@@ -1,7 +1,8 @@
 """Put measured figures into README.md: no number there is typed by hand.
 
 Run ``python -m fastnorm bench --json bench.json``, then ``python benchmarks/readme.py bench.json``. Replaces what
-stands between ``<!-- NAME -->`` and ``<!-- end NAME -->`` for NAME ``speed`` and ``accuracy``.
+stands between ``<!-- NAME -->`` and ``<!-- end NAME -->`` for NAME ``speed`` and ``accuracy``, and draws the picture
+beside the latter, ``docs/accuracy.svg``.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def main() -> None:
     text = README.read_text(encoding="utf-8")
     text = replace(text, "speed", speed(bench))
     text = replace(text, "accuracy", accuracy.table())
+    accuracy.draw(README.parent / "docs" / "accuracy.svg")
     README.write_text(text, encoding="utf-8")
 
 
