@@ -1,12 +1,15 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
 """The image kernel's memory and threads: an image's strides in every order, its maps, and tasks of spans of pixels."""
 cimport numpy as cnp
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 from fastnorm._kernels.isa cimport kernels
 from fastnorm._kernels.problem cimport (
     FN_F64,
     FN_U8,
+    fn_float_mode_enter,
+    fn_float_mode_leave,
     fn_fold,
     fn_given,
     fn_image,
@@ -82,6 +85,7 @@ def normalize(
     cdef Py_ssize_t bytes_moved = cnp.PyArray_NBYTES(x) + cnp.PyArray_NBYTES(y), channel, first
     cdef int is_f64 = x_type == FN_F64 or y_type == FN_F64, threads = team_for(bytes_moved)
     cdef fn_map *maps
+    cdef uint64_t mode
     describe(x, False, &p.x)
     describe(y, planes, &p.y)
     first = cnp.PyArray_NDIM(x) - 3
@@ -96,6 +100,7 @@ def normalize(
     maps = <fn_map *> malloc(p.channels * sizeof(fn_map))
     if maps == NULL:
         raise MemoryError(f"fastnorm needs {p.channels * sizeof(fn_map)} bytes of scratch")
+    mode = fn_float_mode_enter()  # the maps are made here, outside any task
     try:
         for channel in range(p.channels):
             fn_given(means[channel], factors[channel], is_f64, &statistic)
@@ -107,4 +112,5 @@ def normalize(
         with nogil:
             run(image_task, &c, (c.spans + c.spans_per_task - 1) // c.spans_per_task, threads)
     finally:
+        fn_float_mode_leave(mode)
         free(maps)

@@ -184,3 +184,4 @@ cdef extern from "dispatch.h" nogil:
 cdef extern from "float_mode.h" nogil:
     uint64_t fn_float_mode_enter()
     void fn_float_mode_leave(uint64_t mode)
+    double fn_inverse(Py_ssize_t n)

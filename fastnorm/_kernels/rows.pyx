@@ -24,6 +24,7 @@ from fastnorm._kernels.problem cimport (
     fn_float_mode_enter,
     fn_float_mode_leave,
     fn_given,
+    fn_inverse,
     fn_merge,
     fn_moments,
     fn_operand,
@@ -251,7 +252,7 @@ def normalize_and_activate(
     p.eps = eps
     p.power = 0
     p.upper = INFINITY
-    p.inverse_n = p.inverse_elements = 1.0 / <double> length
+    p.inverse_n = p.inverse_elements = fn_inverse(length)
     p.statistic = FN_CENTERED
     p.side = 1
     p.stream = 0

@@ -10,7 +10,7 @@ from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport uint64_t
 
 from fastnorm._kernels.isa cimport kernels
-from fastnorm._kernels.problem cimport FN_F32, FN_F64, fn_float_mode_enter, fn_float_mode_leave, fn_problem
+from fastnorm._kernels.problem cimport FN_F32, FN_F64, fn_float_mode_enter, fn_float_mode_leave, fn_inverse, fn_problem
 from fastnorm._kernels.tasks cimport TEAM_BYTES
 
 cnp.import_array()
@@ -120,7 +120,7 @@ def small(object x, object weight, object bias, object axis, object eps, object 
     p.eps = eps_value
     p.power = 0
     p.upper = INFINITY
-    p.inverse_n = p.inverse_elements = 1.0 / <double> length
+    p.inverse_n = p.inverse_elements = fn_inverse(length)
     p.statistic = statistic
     p.stream = 0
     p.x_type = p.y_type = element_type

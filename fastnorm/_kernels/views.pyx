@@ -25,6 +25,7 @@ from fastnorm._kernels.problem cimport (
     FN_SQUARES,
     FN_STANDARDIZED,
     FN_UNCENTERED,
+    fn_inverse,
     fn_operand,
     fn_problem,
 )
@@ -145,8 +146,8 @@ cdef int fill_problem(
     p.rstd = first_double(rstd)
     p.m2 = first_double(m2)
     p.eps = eps
-    p.inverse_elements = 1.0 / <double> elements
-    p.inverse_n = 1.0 / <double> (elements - ddof)
+    p.inverse_elements = fn_inverse(elements)
+    p.inverse_n = fn_inverse(elements - ddof)
     p.power = power
     p.upper = upper
     p.statistic = statistic

@@ -6,6 +6,7 @@
 #ifndef FASTNORM_FLOAT_MODE_H
 #define FASTNORM_FLOAT_MODE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #if defined(__x86_64__) || defined(__SSE__)
@@ -38,5 +39,14 @@ static inline uint64_t fn_float_mode_enter(void)
 
 /* Also puts back the caller's exception flags: a kernel's overflow is no warning of NumPy's. */
 static inline void fn_float_mode_leave(uint64_t mode) { fn_float_mode_set(mode); }
+
+/* 1 / n for what is prepared outside of a task. Volatile, or the compiler may divide before it changes the mode. */
+static inline double fn_inverse(ptrdiff_t n)
+{
+    uint64_t mode = fn_float_mode_enter();
+    volatile double divisor = (double)n, inverse = 1.0 / divisor;
+    fn_float_mode_leave(mode);
+    return inverse;
+}
 
 #endif
