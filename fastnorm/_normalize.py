@@ -72,7 +72,7 @@ class _Plan(NamedTuple):
 
     layout: Layout
     in_columns: bool
-    side: int  # columns: outer positions that lie side by side
+    side: int  # outer positions that lie side by side: in one row of columns; in rows all, or 1
     spread: bool = False  # parameters have to be expanded to x's size, which is done for a block at a time
 
     def layouts(self) -> Iterator[Layout]:
@@ -252,6 +252,10 @@ def _suitable(
         return None
     _, outer, keep, segments, run = layout.sizes(shape)
     stretch = segments * run
+    # Parameters alone made this a word of its own: the sums may not know of it, and short stretches would be slow.
+    is_cut = outer > 1 and not layout.words[2]
+    if is_cut and stretch < ROW_STRETCH:
+        return None
     in_columns = outer > 1 and stretch < ROW_STRETCH
     if is_given and not in_columns and not layout.words[0]:
         layout = Layout((layout.words[1], (), *layout.words[2:]))  # nothing is summed: walk x as it lies
@@ -269,7 +273,8 @@ def _suitable(
             return None
         if by_row and keep > 1 and stretch > 1 and bool(along_row) != bool(along_stretch):
             return None
-    return _Plan(layout, in_columns, side=min(max(64 // (keep * stretch), 1), outer) if in_columns else 1)
+    side = min(max(64 // (keep * stretch), 1), outer) if in_columns else outer if is_cut else 1
+    return _Plan(layout, in_columns, side)
 
 
 def _spread_parameters(problem: _Problem, axes: tuple[int, ...], order: tuple[int, ...]) -> _Problem:
@@ -291,7 +296,7 @@ def _walk(array: Array, plan: _Plan, layout: Layout, sizes: tuple[int, ...]) -> 
         return None
     step = array.itemsize
     for word in (4, 3, 2, 1):
-        if word < 3 and not (plan.in_columns and (word == 2 or plan.side > 1)):
+        if word < 3 and not (plan.side > 1 or (plan.in_columns and word == 2)):
             break
         if sizes[word] > 1 and strides[word] != step:
             return None
@@ -336,7 +341,7 @@ def _call(problem: _Problem, plan: _Plan) -> bool:
     if plan.in_columns:
         columns.normalize(plan.side, *operands)
     else:
-        rows.normalize(*operands)
+        rows.normalize(plan.side, *operands)
     if problem.statistics is not None and problem.statistic != GIVEN:
         shape, back = [x.shape[axis] for axis in kept], sorted(range(len(kept)), key=kept.__getitem__)
         for whole, one in zip(problem.statistics, flat, strict=True):

@@ -65,7 +65,10 @@ def fitting(shape, order, reduced, parameters, itemsize):
         return None
     _, outer, keep, segments, run = (math.prod(shape[axis] for axis in axes) for axes in words)
     stretch = segments * run
-    in_columns = outer > 1 and stretch < ROW_STRETCH
+    is_cut = outer > 1 and not words[KEEP]  # by parameters: the sums do not see it
+    if is_cut and stretch < ROW_STRETCH:
+        return None
+    in_columns = outer > 1 and not is_cut and stretch < ROW_STRETCH
     along = [[one[axes[-1]] if axes else 0 for axes in words] for one in parameters]
     by_row = in_columns and any(one[OUTER] for one in along)
     for one in along:
@@ -77,6 +80,8 @@ def fitting(shape, order, reduced, parameters, itemsize):
             return None
     after = by_row if in_columns else run == 1 and any(one[SEGMENTS] for one in along)
     side = min(max(ROW_WIDTH // (keep * stretch), 1), outer) if in_columns else 1
+    if is_cut:
+        words = words[BATCH], (), (), words[OUTER] + words[SEGMENTS], words[RUN]
     return Plan(words, in_columns, side, after)
 
 

@@ -144,7 +144,7 @@ cdef int shared_tiles(columns_context *c, Py_ssize_t bytes_moved, int threads) e
 
 
 def normalize(
-    int side,                       # IN  outer positions side by side; above 1, outer is contiguous with keep
+    Py_ssize_t side,                # IN  outer positions side by side; above 1, outer is contiguous with keep
     object x,                       # IN  [batch, outer, keep, segments, run], keep * segments * run contiguous
     object y,                       # OUT the same shape; x itself, or memory that x does not touch; or None
     object weight,                  # IN  the same rank in the arithmetic type, or None

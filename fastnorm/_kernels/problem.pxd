@@ -58,7 +58,8 @@ cdef extern from "problem.h" nogil:
         double *rstd
         double *m2
         double eps, inverse_n, inverse_elements, power, upper
-        int statistic, side, stream, x_type, y_type
+        Py_ssize_t side
+        int statistic, stream, x_type, y_type
 
     ctypedef struct fn_map:
         int mode

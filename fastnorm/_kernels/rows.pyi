@@ -7,6 +7,7 @@ ACTIVATIONS: Final[dict[str, int]]
 
 def power_roots(level: NDArray[np.float64], power: float, sums: NDArray[np.float64]) -> None: ...
 def normalize(
+    side: int,
     x: NDArray[Any],
     y: NDArray[Any] | None,
     weight: NDArray[Any] | None,

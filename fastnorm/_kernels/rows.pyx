@@ -159,6 +159,7 @@ def power_roots(
 
 
 def normalize(
+    Py_ssize_t side,                # IN  1, or outer: then it is contiguous with segments and run in x, and keep is 1
     object x,                       # IN  [batch, outer, keep, segments, run], segments * run contiguous
     object y,                       # OUT the same shape; x itself, or memory that x does not touch; or None
     object weight,                  # IN  the same rank in the arithmetic type, or None
@@ -184,6 +185,7 @@ def normalize(
         &p, x, y, weight, bias, mean, rstd, m2, x_type, y_type, eps, ddof, statistic, power, upper,
         y_is_new,
     )
+    p.side = side
     bytes_moved = cnp.PyArray_NBYTES(<cnp.ndarray> x) + (0 if y is None else cnp.PyArray_NBYTES(<cnp.ndarray> y))
     threads = team_for(bytes_moved)
     c.problem = &p
@@ -240,7 +242,7 @@ def normalize_and_activate(
     cdef Py_ssize_t length = cnp.PyArray_DIM(a, cnp.PyArray_NDIM(a) - 1)
     cdef Py_ssize_t cost, row_bytes = length * cnp.PyArray_ITEMSIZE(a)
     cdef int threads
-    p.batch = p.outer = p.run = 1
+    p.batch = p.outer = p.run = p.side = 1
     p.keep = cnp.PyArray_SIZE(a) // length
     p.segments = length
     p.x.data = p.y.data = <char *> cnp.PyArray_DATA(a)
@@ -254,7 +256,6 @@ def normalize_and_activate(
     p.upper = INFINITY
     p.inverse_n = p.inverse_elements = fn_inverse(length)
     p.statistic = FN_CENTERED
-    p.side = 1
     p.stream = 0
     p.x_type = p.y_type = x_type
     c.problem = &p

@@ -105,7 +105,7 @@ def small(object x, object weight, object bias, object axis, object eps, object 
     else:
         return None
 
-    p.batch = p.outer = p.run = 1
+    p.batch = p.outer = p.run = p.side = 1
     p.keep = size // length
     p.segments = length
     p.x.data = <char *> cnp.PyArray_DATA(array)

@@ -152,8 +152,8 @@ static void IN_X(row_statistic)(const fn_problem *p, ptrdiff_t s, fn_statistic *
         fn_given(p->mean[s], p->rstd[s], IS_F64(C), out);
         return;
     }
-    if (p->outer == 1 && p->segments * p->run <= FN_LEAF && p->statistic <= FN_SQUARES)
-        IN_X(leaf)(IN_X(locate)(p, s, 0, 0), 1, 0, p->segments * p->run, fn_sums_of(p->statistic), p->inverse_elements,
+    if (fn_stretches(p) == 1 && fn_stretch(p) <= FN_LEAF && p->statistic <= FN_SQUARES)
+        IN_X(leaf)(IN_X(locate)(p, s, 0, 0), 1, 0, fn_stretch(p), fn_sums_of(p->statistic), p->inverse_elements,
                    &moments);
     else
         IN_X(row_moments)(p, s, 0, &moments);

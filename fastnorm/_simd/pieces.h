@@ -1,8 +1,8 @@
 /* How one statistic's data is cut: into leaves, and into pieces that threads can share.
  *
- * The data is `outer` stretches of segments * run contiguous elements. A piece is FN_CHUNK elements of a long stretch,
- * or as many short stretches as come to about that. The cut depends on the statistic's own sizes only, because the
- * merge follows it and decides bits.
+ * The data is stretches of segments * run contiguous elements, one for each outer position; or a single one, where
+ * these lie side by side. A piece is FN_CHUNK elements of a long stretch, or as many short stretches as come to about
+ * that. The cut depends on the statistic's own sizes only, because the merge follows it and decides bits.
  */
 #ifndef FASTNORM_PIECES_H
 #define FASTNORM_PIECES_H
@@ -13,6 +13,11 @@ typedef struct {
     ptrdiff_t stretch, stretches; /* the first, and how many */
     ptrdiff_t start, length;      /* the part of each: all of it where there are several */
 } fn_piece;
+
+/* Outer positions that lie side by side are one stretch. */
+static inline ptrdiff_t fn_stretch(const fn_problem *p) { return p->side * p->segments * p->run; }
+
+static inline ptrdiff_t fn_stretches(const fn_problem *p) { return p->outer / p->side; }
 
 /* How many stretches of this length one leaf sums. */
 static inline ptrdiff_t fn_leaf_stretches(ptrdiff_t length) { return length < FN_LEAF ? FN_LEAF / length : 1; }
@@ -27,18 +32,31 @@ static inline ptrdiff_t fn_pieces_of_stretch(ptrdiff_t length) { return (length 
 
 static inline ptrdiff_t fn_count_pieces(const fn_problem *p)
 {
-    ptrdiff_t length = p->segments * p->run, stretches = fn_piece_stretches(length);
-    return (p->outer + stretches - 1) / stretches * fn_pieces_of_stretch(length);
+    ptrdiff_t length = fn_stretch(p), stretches = fn_piece_stretches(length);
+    return (fn_stretches(p) + stretches - 1) / stretches * fn_pieces_of_stretch(length);
 }
 
 static inline fn_piece fn_get_piece(const fn_problem *p, ptrdiff_t index)
 {
-    ptrdiff_t length = p->segments * p->run, stretches = fn_piece_stretches(length);
+    ptrdiff_t length = fn_stretch(p), stretches = fn_piece_stretches(length);
     ptrdiff_t parts = fn_pieces_of_stretch(length), start = index % parts * FN_CHUNK;
     fn_piece piece = {.stretch = index / parts * stretches, .start = start};
-    piece.stretches = p->outer - piece.stretch < stretches ? p->outer - piece.stretch : stretches;
+    const ptrdiff_t left = fn_stretches(p) - piece.stretch;
+    piece.stretches = left < stretches ? left : stretches;
     piece.length = length - start < FN_CHUNK ? length - start : FN_CHUNK;
     return piece;
+}
+
+/* What to map with piece `index` of the sums: weight and bias may differ between outer positions that are one stretch.
+ */
+static inline fn_piece fn_get_apply_piece(const fn_problem *p, ptrdiff_t index)
+{
+    if (p->side == 1)
+        return fn_get_piece(p, index);
+    const ptrdiff_t pieces = fn_count_pieces(p), each = p->outer / pieces, more = p->outer % pieces;
+    return (fn_piece){.stretch = index * each + (index < more ? index : more),
+                      .stretches = each + (index < more),
+                      .length = p->segments * p->run};
 }
 
 /* Statistics side by side: rows of side * keep * segments * run elements, and outer positions left over, which are rows

@@ -126,8 +126,8 @@ typedef struct {
     double power;                       /* FN_NORM_POWER: p */
     double upper;                       /* FN_EXTREMES: the largest result */
     int statistic;
-    int side;   /* columns: outer positions that lie side by side in one row */
-    int stream; /* write past the caches; x and y are not the same memory */
+    ptrdiff_t side; /* outer positions that lie side by side: in one row of columns; in rows all of them, or 1 */
+    int stream;     /* write past the caches; x and y are not the same memory */
     int x_type, y_type;
 } fn_problem;
 

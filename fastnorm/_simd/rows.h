@@ -82,7 +82,7 @@ static void IN_XY(rows)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
 
 static void IN_XY(piece_apply)(const fn_problem *p, ptrdiff_t s, ptrdiff_t index, const fn_statistic *statistic)
 {
-    const fn_piece piece = fn_get_piece(p, index);
+    const fn_piece piece = fn_get_apply_piece(p, index);
     IN_XY(plan) plan;
     IN_XY(make_plan)(p, &plan);
     IN_XY(apply_piece)(p, &plan, s, &piece, statistic);
