@@ -4,7 +4,8 @@ Everything else is in pyproject.toml. OpenMP is probed by compiling and linking 
 builds); a tier whose flags the compiler refuses is left out, and `fastnorm.show_config()` tells. Flags beyond the
 platform's baseline touch only the isa_*.c files, so that no other code can need an instruction that the machine lacks.
 
-Environment: FASTNORM_OPENMP=auto|0|require, FASTNORM_WERROR=1 (C warnings are errors).
+Environment: FASTNORM_OPENMP=auto|0|require, FASTNORM_WERROR=1 (C warnings are errors), FASTNORM_CFLAGS (more flags,
+after those that are here).
 """
 
 import os
@@ -36,7 +37,7 @@ TIERS = {
 # debugging information, nor tables for unwinding, which C does not need.
 BASE_FLAGS = [
     *["-std=c11", "-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-tree-slp-vectorize", "-fno-math-errno"],
-    *["-fno-asynchronous-unwind-tables", "-fvisibility=hidden"],
+    *["-fno-asynchronous-unwind-tables", "-fvisibility=hidden", *os.environ.get("FASTNORM_CFLAGS", "").split()],
 ]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 # What Cython 3 generates is not free of these.
@@ -64,7 +65,7 @@ class BuildExt(build_ext):
     """Probe the compiler, then build the tiers it takes into the module that chooses among them."""
 
     def build_extensions(self) -> None:
-        for variable in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS"):
+        for variable in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "FASTNORM_CFLAGS"):
             for flag in ("-ffast-math", "-Ofast", "-funsafe-math-optimizations"):
                 if flag in os.environ.get(variable, "").split():
                     # Linking with it would set flush-to-zero for the whole process, too.

@@ -8,11 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 from arrays import DTYPES, dtype_of, normal
+from calls import layer_norm_of
 from families import KINDS, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
-from test_reproducibility_families import in_order, layer_norm_of
+from test_reproducibility_families import in_order
 
 import fastnorm
 from fastnorm import reference
