@@ -5,7 +5,7 @@ prints one for each call instead, for comparing two machines line by line. ``--w
 is right only together with a new version of docs/reduction.md.
 
 Inputs are a bit generator's integers, made numbers by exact or correctly rounded steps: NumPy's normal values need a
-libm, whose bits differ between machines. Sizes lie around lanes (8, 16), pilots (16, 64), leaves (256, 1024), tiles
+libm, whose bits differ between machines. Sizes lie around lanes (8, 16), pilots (16, 64), leaves (128, 1024), tiles
 (512) and chunks (2048, 65536). Data, options and dtypes of results take turns from case to case.
 """
 

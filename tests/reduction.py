@@ -10,7 +10,7 @@ import numpy as np
 from reduction_arithmetic import fma, tree, two_sum
 
 FN_PILOT, FN_LEAF, FN_CHUNK = 64, 1024, 64 * 1024
-FN_ROW_PILOT, FN_ROW_LEAF, FN_ROW_CHUNK, FN_ROW_GROUP = 16, 256, 2048, 8
+FN_ROW_PILOT, FN_ROW_LEAF, FN_ROW_CHUNK, FN_ROW_GROUP = 16, 128, 2048, 8
 
 MOMENTS, SQUARES, MAGNITUDES, POWERS = "moments", "squares", "magnitudes", "powers"
 LARGEST, SMALLEST, RANGE = "largest", "smallest", "range"
@@ -43,17 +43,18 @@ def leaf(stretches, sums, c):
             lanes[:used] = fma(row, row, lanes[:used]) if sums == SQUARES else lanes[:used] + np.abs(row)
         return sum_of(float(n), tree(lanes))
 
+    wide = 2 * width  # of squares
     pilot = min(length, FN_PILOT)
     lanes = np.zeros(width, c.c)
     for row, used in steps(x[:1, :pilot], width):
         lanes[:used] += row
     shift = tree(lanes) * c.c(1 / pilot)
     for _ in range(2):
-        first, second = np.zeros(width, c.c), np.zeros(width, c.c)
-        for row, used in steps(x, width):
-            d = row - shift
-            first[:used] += d
-            second[:used] = fma(d, d, second[:used])
+        first, second = np.zeros(width, c.c), np.zeros(wide, c.c)
+        for row, used in steps(x - shift, width):
+            first[:used] += row
+        for row, used in steps(x - shift, wide):
+            second[:used] = fma(row, row, second[:used])
         moments, better = of_sums(float(n), shift, tree(first), tree(second), c)
         if better == shift:
             break

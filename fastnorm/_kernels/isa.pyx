@@ -55,5 +55,5 @@ kernels = tiers[chosen].kernels
 
 in_use = tiers[chosen].name.decode()
 reason = "FASTNORM_ISA" if wanted else "the fastest that this machine runs"
-compiler = fn_compiler().decode()
+compiler = fn_compiler().decode().strip()  # Clang ends its version with a space
 last_level_cache = fn_last_level_cache()

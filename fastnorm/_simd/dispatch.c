@@ -26,7 +26,7 @@ typedef struct {
 static fn_registers fn_cpuid(unsigned leaf, unsigned subleaf)
 {
     fn_registers r = {0, 0, 0, 0};
-    if (leaf <= __get_cpuid_max(leaf & 0x80000000u, NULL))
+    if (leaf <= (unsigned)__get_cpuid_max(leaf & 0x80000000u, NULL))
         __cpuid_count(leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx);
     return r;
 }

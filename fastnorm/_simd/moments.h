@@ -4,16 +4,25 @@
  * FN_LEAF elements, or several short ones (planes of 7x7) with `gap` bytes from one's start to the next, each of which
  * starts at lane 0.
  *
- * A leaf is summed about a shift s, in two vectors of virtual lanes (32 float32, 16 float64): d = x - s; S1 += d; S2 =
- * fma(d, d, S2). Three operations and one load for each vector, no division, and no cancellation to speak of, because s
- * is the mean of the leaf's first FN_PILOT elements. Where those misled (first rows of an image black, the rest not),
- * the leaf is summed once more about its own mean. Leaves, then chunks, are merged in index order.
+ * A leaf is summed about a shift s, in virtual lanes: d = x - s; S1 += d; S2 = fma(d, d, S2). Three operations and one
+ * load for each vector, no division, and no cancellation to speak of, because s is the mean of the leaf's first
+ * FN_PILOT elements. S1 has two vectors of lanes, S2 four: the variance takes most of its error from how long its sums
+ * are. Where those misled (first rows of an image black, the rest not), the leaf is summed once more about its own
+ * mean. Leaves, then chunks, are merged in index order.
  */
 static inline VEC IN_X(load_some)(const TYPE(X) * x, ptrdiff_t n, VEC fill)
 {
     if (n >= LANES)
         return LOAD(X)(x);
     return n > 0 ? V(keep)(LOAD_PART(X)(x, n), fill, n) : fill;
+}
+
+static inline void IN_X(add_moments)(VEC a, VEC b, VEC sum[2], VEC square[2])
+{
+    sum[0] = V(add)(sum[0], a);
+    sum[1] = V(add)(sum[1], b);
+    square[0] = V(fma)(a, a, square[0]);
+    square[1] = V(fma)(b, b, square[1]);
 }
 
 static void IN_X(leaf_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
@@ -35,37 +44,35 @@ static void IN_X(leaf_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t
 
     for (int pass = 0;; pass++) {
         const VEC s = V(set1)(shift);
-        VEC sum_a = zero, sum_b = zero, square_a = zero, square_b = zero;
+        VEC sum[2] = {zero, zero}, square[4] = {zero, zero, zero, zero};
         for (ptrdiff_t k = 0; k < stretches; k++) {
             const TYPE(X) *at = (const TYPE(X) *)((const char *)x + k * gap);
-            for (i = 0; i + 2 * LANES <= length; i += 2 * LANES) {
-                vec_prefetch_ahead(at + i, 2 * LANES * sizeof *at);
-                a = V(sub)(LOAD(X)(at + i), s);
-                b = V(sub)(LOAD(X)(at + i + LANES), s);
-                sum_a = V(add)(sum_a, a);
-                sum_b = V(add)(sum_b, b);
-                square_a = V(fma)(a, a, square_a);
-                square_b = V(fma)(b, b, square_b);
+            for (i = 0; i + 4 * LANES <= length; i += 4 * LANES) {
+                vec_prefetch_ahead(at + i, 4 * LANES * sizeof *at);
+                for (int half = 0; half < 4; half += 2) {
+                    a = V(sub)(LOAD(X)(at + i + half * LANES), s);
+                    b = V(sub)(LOAD(X)(at + i + (half + 1) * LANES), s);
+                    IN_X(add_moments)(a, b, sum, square + half);
+                }
             }
-            if (i < length) {
+            for (int half = 0; i < length; i += 2 * LANES, half = 2) {
+                vec_prefetch_ahead(at + i, 2 * LANES * sizeof *at);
                 a = V(sub)(IN_X(load_some)(at + i, length - i, s), s);
                 b = V(sub)(IN_X(load_some)(at + i + LANES, length - i - LANES, s), s);
-                sum_a = V(add)(sum_a, a);
-                sum_b = V(add)(sum_b, b);
-                square_a = V(fma)(a, a, square_a);
-                square_b = V(fma)(b, b, square_b);
+                IN_X(add_moments)(a, b, sum, square + half);
             }
         }
-        double sum = V(tree)(V(add)(sum_a, sum_b)), square = V(tree)(V(add)(square_a, square_b));
-        double step = sum * inverse_n, explained = sum * step;
-        if (pass == 0 && explained > 0.5 * square) {
+        const VEC squares = V(add)(V(add)(square[0], square[2]), V(add)(square[1], square[3]));
+        double total = V(tree)(V(add)(sum[0], sum[1])), total_square = V(tree)(squares);
+        double step = total * inverse_n, explained = total * step;
+        if (pass == 0 && explained > 0.5 * total_square) {
             TYPE(C) better = (TYPE(C))(shift + step);
             if (better != shift) {
                 shift = better;
                 continue;
             }
         }
-        double m2 = square - explained;
+        double m2 = total_square - explained;
         out->count = (double)(stretches * length);
         out->mean = fn_two_sum(shift, step, &out->mean_lo);
         out->m2 = m2 < 0 ? 0 : m2; /* this way round a NaN stays */

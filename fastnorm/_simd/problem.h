@@ -34,7 +34,7 @@ enum {
     FN_CHUNK = 64 * 1024, /* elements merged on their own, so that threads can share one long statistic */
 
     FN_ROW_PILOT = 16, /* the same three where statistics lie side by side: rows instead of elements */
-    FN_ROW_LEAF = 256,
+    FN_ROW_LEAF = 128,
     FN_ROW_CHUNK = 2048,
     FN_ROW_GROUP = 8, /* rows summed as a tree */
 };
