@@ -49,7 +49,7 @@ SLAB = 1 << 17
 
 # Of a larger case, slabs are left out evenly until about so many elements are compared: the tests see all sizes, and a
 # benchmark should not take longer to check than to time.
-CHECKED = 1 << 23
+CHECKED = 1 << 22
 
 
 def error(

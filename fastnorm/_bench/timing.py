@@ -22,7 +22,7 @@ MIN_ROUNDS = 5
 SAMPLE = 1e-3
 
 # Waking a pool and filling a cache are lost in a call that lasts so long.
-LONG = 0.05
+LONG = 0.02
 
 # Thread pools spin for milliseconds; nothing that a benchmark may wait for lasts longer than this.
 PATIENCE = 0.1
@@ -77,8 +77,10 @@ def measure(contenders: Mapping[str, Callable[[], Any]], seconds: float, seed: i
     order = random.Random(seed)
     end = time.perf_counter() + seconds
     timers = {name: timeit.Timer(call) for name, call in contenders.items()}
-    loops = {name: _loops(timer) for name, timer in timers.items()}
-    times: dict[str, list[float]] = {name: [] for name in contenders}
+    loops: dict[str, int] = {}
+    times: dict[str, list[float]] = {}
+    for name, timer in timers.items():
+        loops[name], times[name] = _loops(timer)
     enough = max(seconds, LONG)
     rounds = 0
     while rounds < MIN_ROUNDS or time.perf_counter() < end:
@@ -103,11 +105,11 @@ def settle(interval: float = 5e-4) -> None:
             return
 
 
-def _loops(timer: timeit.Timer) -> int:
-    """Calls that fill a sample. The first one warms up and counts for nothing."""
+def _loops(timer: timeit.Timer) -> tuple[int, list[float]]:
+    """Calls that fill a sample, and the samples so far: the first call warms up, and counts if it is long."""
     loops = 1
-    if timer.timeit(1) >= LONG:
-        return loops
+    if (first := timer.timeit(1)) >= LONG:
+        return loops, [first]
     while (elapsed := timer.timeit(loops)) < SAMPLE:
         loops = math.ceil(loops * min(10.0, 1.2 * SAMPLE / max(elapsed, 1e-9)))
-    return loops
+    return loops, []
