@@ -6,9 +6,9 @@
  *
  * A leaf is summed about a shift s, in virtual lanes: d = x - s; S1 += d; S2 = fma(d, d, S2). Three operations and one
  * load for each vector, no division, and no cancellation to speak of, because s is the mean of the leaf's first
- * FN_PILOT elements. S1 has two vectors of lanes, S2 four: the variance takes most of its error from how long its sums
- * are. Where those misled (first rows of an image black, the rest not), the leaf is summed once more about its own
- * mean. Leaves, then chunks, are merged in index order.
+ * FN_PILOT elements. Where those misled (first rows of an image black, the rest not), the leaf is summed once more
+ * about its own mean. S1 has two vectors of lanes, S2 four: the variance takes most of its error from how long its sums
+ * are. Leaves, then chunks, are merged in index order.
  */
 static inline VEC IN_X(load_some)(const TYPE(X) * x, ptrdiff_t n, VEC fill)
 {
