@@ -2,9 +2,10 @@
 
 Contenders take turns in rounds, in a new random order each round, so that a slow spell of the
 machine hits all of them. A sample waits until the thread pools of the others have stopped spinning
-(ONNX Runtime's do so for 30 ms after a call), repeats its own call once untimed to bring back its
-pool and its cache lines, and then lasts at least `SAMPLE` seconds. A contender whose own samples
-have filled the time of the row leaves after two: nobody needs a slow one's time to three digits.
+(ONNX Runtime's do so for 30 ms after a call), repeats its own call, if it is not `LONG`, once
+untimed to bring back its pool and its cache lines, and then lasts at least `SAMPLE` seconds. A
+contender whose own samples have filled the time of the row leaves after two: nobody needs a slow
+one's time to three digits.
 """
 
 from __future__ import annotations
