@@ -9,6 +9,9 @@ from arrays import normal
 
 import fastnorm
 
+# The judge of these is long double, which is no wider than double on 32-bit Arm, on Apple's and on Windows.
+needs_a_wider_judge = pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double is double here")
+
 # x, running_mean and running_var for each channel.
 GIVEN = {"(N, C)": ((40, -1), 1), "NCL": ((2, -1, 20), 1), "NLC": ((2, 20, -1), -1), "one sample": ((1, -1), 1)}
 
@@ -57,6 +60,7 @@ def values_near(mean, dtype):
     return values[np.isfinite(values)]
 
 
+@needs_a_wider_judge
 @pytest.mark.parametrize("shape", GIVEN)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("mean", [0.0, 3.0, 0.1, -1e-20, 1e10, 3e38, -1e45, 1e200, -1.7e308])
