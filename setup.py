@@ -140,7 +140,6 @@ setup(
     cmdclass={"build_ext": BuildExt},
     ext_modules=cythonize(
         [
-            extension("_layout"),
             extension("_kernels.isa"),
             extension("_kernels.tasks"),
             extension("_kernels.views"),
