@@ -76,18 +76,31 @@ static void IN_X(leaf_of)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap,
 static void IN_X(stretch_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
                                   const fn_reading *reading, fn_moments *out)
 {
+    const int plain = (reading->sums == FN_MOMENTS || reading->sums == FN_SUM_SQUARES) && reading->exponent == 0;
     const ptrdiff_t per_leaf = fn_leaf_stretches(length);
+    fn_moments leaves[FN_GROUP_LEAVES];
+    double mean[FN_GROUP_LEAVES], mean_lo[FN_GROUP_LEAVES], m2[FN_GROUP_LEAVES];
     *out = (fn_moments){0};
     for (ptrdiff_t k = 0; k < stretches; k += per_leaf) {
         const TYPE(X) *at = (const TYPE(X) *)((const char *)x + k * gap);
-        for (ptrdiff_t i = 0; i < length; i += FN_LEAF) {
-            fn_moments leaf;
-            IN_X(leaf_of)(at + i, stretches - k < per_leaf ? stretches - k : per_leaf, gap,
-                          length - i < FN_LEAF ? length - i : FN_LEAF, reading, &leaf);
-            if (out->count == 0)
-                *out = leaf;
-            else
-                fn_merge(reading->sums, out, &leaf);
+        for (ptrdiff_t i = 0, n; i < length; i += n * FN_LEAF) {
+            n = plain ? fn_least((length - i) / FN_LEAF, FN_GROUP_LEAVES) : 0;
+            if (n > 1) {
+                IN_X(leaves)(at + i, n, FN_LEAF * sizeof *x, 1, 0, FN_LEAF, reading->sums, 1.0 / FN_LEAF, mean, mean_lo,
+                             m2);
+                for (ptrdiff_t j = 0; j < n; j++)
+                    leaves[j] = (fn_moments){FN_LEAF, mean[j], mean_lo[j], m2[j]};
+            } else {
+                n = 1;
+                IN_X(leaf_of)(at + i, fn_least(stretches - k, per_leaf), gap, fn_least(length - i, FN_LEAF), reading,
+                              leaves);
+            }
+            for (ptrdiff_t j = 0; j < n; j++) {
+                if (out->count == 0)
+                    *out = leaves[j];
+                else
+                    fn_merge(reading->sums, out, &leaves[j]);
+            }
         }
     }
 }

@@ -51,10 +51,9 @@ static inline __attribute__((always_inline)) void IN_XY(map_columns)(const TYPE(
 
 /* Rows from <= r < to: of `side` outer positions each, or of one where parameters differ from row to row; beyond the
  * last row of `side` positions, of those left over. */
-static inline __attribute__((always_inline)) void IN_XY(map_rows)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first,
-                                                                  ptrdiff_t last, ptrdiff_t from, ptrdiff_t to,
-                                                                  const fn_column_map *map, const int how,
-                                                                  const int stream)
+static inline __attribute__((always_inline)) void
+IN_XY(map_column_rows)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last, ptrdiff_t from,
+                       ptrdiff_t to, const fn_column_map *map, const int how, const int stream)
 {
     const ptrdiff_t columns = fn_columns(p, first, last), width = columns / p->side, rows = fn_rows(p);
     const fn_operand *w = &p->weight, *b = &p->bias;
@@ -101,15 +100,15 @@ static void IN_XY(column_apply)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
     const int along = w->keep || w->segments || b->keep || b->segments;
     const int stream = vec_streams && p->stream;
     if (!(w->outer || b->outer) && stream)
-        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 1);
+        IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 1);
     else if (!(w->outer || b->outer))
-        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 0);
+        IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 0);
     else if (along)
-        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_ELEMENTS, stream);
+        IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_ELEMENTS, stream);
     else if (stream)
-        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_ONE, 1);
+        IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_ONE, 1);
     else
-        IN_XY(map_rows)(p, batch, first, last, from, to, map, FN_ONE, 0);
+        IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_ONE, 0);
     if (p->stream)
         vec_fence();
 }

@@ -231,8 +231,7 @@ static void IN_X(column_finish)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
     IN_CC(column_ranges) ranges;
     ranges.known = out->unusual = 0;
     out->upper = p->upper;
-    if (columns == last - first &&
-        (p->statistic <= FN_SQUARES || ((p->statistic == FN_NORM_1 || p->statistic == FN_NORM_2) && !p->m2)) &&
+    if (columns == last - first && IN_C(has_plain)(p) &&
         IN_C(finish_plain)(p, batch * p->keep + first, width, moments, weight, bias, mean, scale, shift))
         return;
     for (ptrdiff_t k = first; k < last; k++) {

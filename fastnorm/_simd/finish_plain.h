@@ -24,19 +24,37 @@ static FN_APART void IN_C(column_parameters)(const fn_problem *p, const fn_opera
     }
 }
 
-/* fn_finish, fn_report and fn_fold for plain statistics (and two norms) of one column each; 0, having written what does
- * not matter, where one is not plain. */
+/* Whether finish_plain knows the statistic. */
+static inline int IN_C(has_plain)(const fn_problem *p)
+{
+    const int statistic = p->statistic;
+    return statistic <= FN_SQUARES || statistic == FN_GIVEN ||
+           ((statistic == FN_NORM_1 || statistic == FN_NORM_2) && !p->m2);
+}
+
+/* fn_finish (or fn_given), fn_report and fn_fold for statistics s <= i < s + width, from 3 * width doubles; 0, having
+ * written what does not matter, where one is not plain. */
 static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width, const double *acc,
                               const double *weight, const double *bias, TYPE(C) * to_mean, TYPE(C) * to_scale,
                               TYPE(C) * to_shift)
 {
     const double low = fn_low(IS_F64(C)), high = fn_high(IS_F64(C)), *mean = acc, *mean_lo = acc + width;
     const double smallest = IS_F64(C) ? DBL_MIN : FLT_MIN, largest = IS_F64(C) ? DBL_MAX : FLT_MAX;
-    const double *m2 = acc + 2 * width, centered = fn_is_centered(p->statistic); /* 1 or 0 */
-    const double lost = (double)p->outer * (IS_F64(C) ? 0x1p-1074 : 0x1p-149), eps = p->eps;
-    double rstd[FN_TILE];
+    const double *m2 = acc + 2 * width;
+    const double centered = fn_is_centered(p->statistic) || p->statistic == FN_GIVEN; /* 1 or 0 */
+    const double elements = (double)(p->outer * p->segments * p->run), eps = p->eps;
+    const double lost = elements * (IS_F64(C) ? 0x1p-1074 : 0x1p-149);
+    double rstd[FN_TILE], none[FN_TILE];
     int plain = 1;
-    if (p->statistic == FN_NORM_1 || p->statistic == FN_NORM_2) {
+    if (p->statistic == FN_GIVEN) {
+        mean = p->mean + s;
+        for (ptrdiff_t c = 0; c < width; c++) {
+            plain &= fabs(mean[c]) < fn_most_given(IS_F64(C));
+            rstd[c] = p->rstd[s + c];
+            none[c] = 0;
+        }
+        mean_lo = none;
+    } else if (p->statistic == FN_NORM_1 || p->statistic == FN_NORM_2) {
         const int squares = p->statistic == FN_NORM_2;
         const double least = squares ? low : 0, most = squares ? high : DBL_MAX;
         for (ptrdiff_t c = 0; c < width; c++) {
@@ -63,6 +81,8 @@ static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width,
         to_scale[c] = (TYPE(C))scale;
         to_shift[c] = (TYPE(C))(scale == 0 ? without_scale : shift);
     }
+    if (p->statistic == FN_GIVEN)
+        return plain;
     if (p->mean)
         memcpy(p->mean + s, mean, (size_t)width * sizeof *mean);
     if (p->rstd)

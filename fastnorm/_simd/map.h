@@ -18,51 +18,63 @@ static void IN_XY(map_part)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, VEC mea
     STORE_PART(Y)(y, value, n);
 }
 
-/* n elements whose parameters start at offset. */
-static inline __attribute__((always_inline)) void IN_XY(map_as)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n,
-                                                                const fn_map *map, const IN_C(parameters) * parameters,
-                                                                ptrdiff_t offset, const int affine, const int stream)
+/* Rows of n elements, the steps of both in bytes; parameters start at offset in each. */
+static inline __attribute__((always_inline)) void
+IN_XY(map_as)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t n,
+              const TYPE(C) * means, const TYPE(C) * scales, const TYPE(C) * shifts,
+              const IN_C(parameters) * parameters, ptrdiff_t offset, const int affine, const int stream)
 {
-    const VEC mean = V(set1)((TYPE(C))map->mean), scale = V(set1)((TYPE(C))map->scale);
-    const VEC shift = V(set1)((TYPE(C))map->shift);
     const ptrdiff_t weight_step = affine ? parameters->weight_step : 0, bias_step = affine ? parameters->bias_step : 0;
     const TYPE(C) *weight = affine ? parameters->weight + offset * weight_step : NULL;
     const TYPE(C) *bias = affine ? parameters->bias + offset * bias_step : NULL;
-    ptrdiff_t i = 0;
-    if (stream) {
-        const ptrdiff_t misaligned = (ptrdiff_t)((uintptr_t)y % (LANES * sizeof *y) / sizeof *y);
-        i = misaligned == 0 ? 0 : LANES - misaligned < n ? LANES - misaligned : n;
-        if (i > 0)
-            IN_XY(map_part)(x, y, i, mean, scale, shift, parameters, offset);
-    }
-    for (; i + LANES <= n; i += LANES) {
-        vec_prefetch_ahead(x + i, LANES * sizeof *x);
-        VEC value = V(fma)(V(sub)(LOAD(X)(x + i), mean), scale, shift);
-        if (affine)
-            value = V(fma)(value, LOAD(C)(weight + i * weight_step), LOAD(C)(bias + i * bias_step));
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const TYPE(X) *from = (const TYPE(X) *)((const char *)x + r * x_step);
+        TYPE(Y) *to = (TYPE(Y) *)((char *)y + r * y_step);
+        const VEC mean = V(set1)(means[r]), scale = V(set1)(scales[r]), shift = V(set1)(shifts[r]);
+        ptrdiff_t i = 0;
         if (stream) {
-            STREAM(Y)(y + i, value);
-        } else {
-            vec_prefetch_ahead(y + i, LANES * sizeof *y); /* a store waits for its line, too */
-            STORE(Y)(y + i, value);
+            const ptrdiff_t misaligned = (ptrdiff_t)((uintptr_t)to % (LANES * sizeof *to) / sizeof *to);
+            i = misaligned == 0 ? 0 : LANES - misaligned < n ? LANES - misaligned : n;
+            if (i > 0)
+                IN_XY(map_part)(from, to, i, mean, scale, shift, parameters, offset);
         }
+        for (; i + LANES <= n; i += LANES) {
+            vec_prefetch_ahead(from + i, LANES * sizeof *from);
+            VEC value = V(fma)(V(sub)(LOAD(X)(from + i), mean), scale, shift);
+            if (affine)
+                value = V(fma)(value, LOAD(C)(weight + i * weight_step), LOAD(C)(bias + i * bias_step));
+            if (stream) {
+                STREAM(Y)(to + i, value);
+            } else {
+                vec_prefetch_ahead(to + i, LANES * sizeof *to); /* a store waits for its line, too */
+                STORE(Y)(to + i, value);
+            }
+        }
+        if (i < n)
+            IN_XY(map_part)(from + i, to + i, n - i, mean, scale, shift, parameters, offset + i);
     }
-    if (i < n)
-        IN_XY(map_part)(x + i, y + i, n - i, mean, scale, shift, parameters, offset + i);
 }
 
-/* parameters: NULL where the map holds weight and bias. */
-static FN_APART void IN_XY(map)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_map *map,
-                                const IN_C(parameters) * parameters, ptrdiff_t offset, int stream)
+/* parameters: NULL where mean, scale and shift hold weight and bias. */
+static FN_APART void IN_XY(map_rows)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdiff_t rows,
+                                     ptrdiff_t n, const TYPE(C) * mean, const TYPE(C) * scale, const TYPE(C) * shift,
+                                     const IN_C(parameters) * parameters, ptrdiff_t offset, int stream)
 {
     if (vec_streams && parameters && stream)
-        IN_XY(map_as)(x, y, n, map, parameters, offset, 1, 1);
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 1, 1);
     else if (parameters)
-        IN_XY(map_as)(x, y, n, map, parameters, offset, 1, 0);
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 1, 0);
     else if (vec_streams && stream)
-        IN_XY(map_as)(x, y, n, map, parameters, offset, 0, 1);
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 0, 1);
     else
-        IN_XY(map_as)(x, y, n, map, parameters, offset, 0, 0);
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 0, 0);
+}
+
+static inline void IN_XY(map)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_map *map,
+                              const IN_C(parameters) * parameters, ptrdiff_t offset, int stream)
+{
+    const TYPE(C) mean = (TYPE(C))map->mean, scale = (TYPE(C))map->scale, shift = (TYPE(C))map->shift;
+    IN_XY(map_rows)(x, 0, y, 0, 1, n, &mean, &scale, &shift, parameters, offset, stream);
 }
 
 /* One map for all elements, of any types: for a table. */

@@ -17,109 +17,135 @@ static inline VEC IN_X(load_some)(const TYPE(X) * x, ptrdiff_t n, VEC fill)
     return n > 0 ? V(keep)(LOAD_PART(X)(x, n), fill, n) : fill;
 }
 
-static inline void IN_X(add_moments)(VEC a, VEC b, VEC sum[2], VEC square[2])
+/* Two vectors into the sums; those of squares take turns. */
+static inline void IN_X(add_moments)(const TYPE(X) * at, ptrdiff_t n, VEC s, VEC sum[2], VEC square[2])
 {
+    const VEC a = V(sub)(IN_X(load_some)(at, n, s), s), b = V(sub)(IN_X(load_some)(at + LANES, n - LANES, s), s);
     sum[0] = V(add)(sum[0], a);
     sum[1] = V(add)(sum[1], b);
     square[0] = V(fma)(a, a, square[0]);
     square[1] = V(fma)(b, b, square[1]);
 }
 
-static void IN_X(leaf_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
-                               double inverse_n, fn_moments *out)
+static inline TYPE(C) IN_X(pilot)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t length, double inverse_n)
 {
     const VEC zero = V(set1)(0);
     VEC a = zero, b = zero;
-    ptrdiff_t pilot = length < FN_PILOT ? length : FN_PILOT, i = 0;
-    for (; i + 2 * LANES <= pilot; i += 2 * LANES) {
-        a = V(add)(a, LOAD(X)(x + i));
-        b = V(add)(b, LOAD(X)(x + i + LANES));
-    }
-    if (i < pilot) {
+    const ptrdiff_t pilot = length < FN_PILOT ? length : FN_PILOT;
+    for (ptrdiff_t i = 0; i < pilot; i += 2 * LANES) {
         a = V(add)(a, IN_X(load_some)(x + i, pilot - i, zero));
         b = V(add)(b, IN_X(load_some)(x + i + LANES, pilot - i - LANES, zero));
     }
     double inverse_pilot = pilot == FN_PILOT ? 1.0 / FN_PILOT : stretches == 1 ? inverse_n : 1.0 / (double)pilot;
-    TYPE(C) shift = V(tree)(V(add)(a, b)) * (TYPE(C))inverse_pilot;
-
-    for (int pass = 0;; pass++) {
-        const VEC s = V(set1)(shift);
-        VEC sum[2] = {zero, zero}, square[4] = {zero, zero, zero, zero};
-        for (ptrdiff_t k = 0; k < stretches; k++) {
-            const TYPE(X) *at = (const TYPE(X) *)((const char *)x + k * gap);
-            for (i = 0; i + 4 * LANES <= length; i += 4 * LANES) {
-                vec_prefetch_ahead(at + i, 4 * LANES * sizeof *at);
-                for (int half = 0; half < 4; half += 2) {
-                    a = V(sub)(LOAD(X)(at + i + half * LANES), s);
-                    b = V(sub)(LOAD(X)(at + i + (half + 1) * LANES), s);
-                    IN_X(add_moments)(a, b, sum, square + half);
-                }
-            }
-            for (int half = 0; i < length; i += 2 * LANES, half = 2) {
-                vec_prefetch_ahead(at + i, 2 * LANES * sizeof *at);
-                a = V(sub)(IN_X(load_some)(at + i, length - i, s), s);
-                b = V(sub)(IN_X(load_some)(at + i + LANES, length - i - LANES, s), s);
-                IN_X(add_moments)(a, b, sum, square + half);
-            }
-        }
-        const VEC squares = V(add)(V(add)(square[0], square[2]), V(add)(square[1], square[3]));
-        double total = V(tree)(V(add)(sum[0], sum[1])), total_square = V(tree)(squares);
-        double step = total * inverse_n, explained = total * step;
-        if (pass == 0 && explained > 0.5 * total_square) {
-            TYPE(C) better = (TYPE(C))(shift + step);
-            if (better != shift) {
-                shift = better;
-                continue;
-            }
-        }
-        double m2 = total_square - explained;
-        out->count = (double)(stretches * length);
-        out->mean = fn_two_sum(shift, step, &out->mean_lo);
-        out->m2 = m2 < 0 ? 0 : m2; /* this way round a NaN stays */
-        return;
-    }
+    return V(tree)(V(add)(a, b)) * (TYPE(C))inverse_pilot;
 }
 
-/* RMS norm's leaf: the sum of squares, in four vectors of virtual lanes. */
-static void IN_X(leaf_squares)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length, fn_moments *out)
+/* The sums of one leaf about a shift. */
+static inline __attribute__((always_inline)) void IN_X(sum_about)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap,
+                                                                  ptrdiff_t length, TYPE(C) shift, double *total,
+                                                                  double *total_square)
 {
-    const VEC zero = V(set1)(0);
-    VEC v0, v1, v2, v3, s0 = zero, s1 = zero, s2 = zero, s3 = zero;
+    const VEC zero = V(set1)(0), s = V(set1)(shift);
+    VEC sum[2] = {zero, zero}, even[2] = {zero, zero}, odd[2] = {zero, zero};
     for (ptrdiff_t k = 0; k < stretches; k++) {
         const TYPE(X) *at = (const TYPE(X) *)((const char *)x + k * gap);
         ptrdiff_t i = 0;
         for (; i + 4 * LANES <= length; i += 4 * LANES) {
             vec_prefetch_ahead(at + i, 4 * LANES * sizeof *at);
-            v0 = LOAD(X)(at + i);
-            v1 = LOAD(X)(at + i + LANES);
-            v2 = LOAD(X)(at + i + 2 * LANES);
-            v3 = LOAD(X)(at + i + 3 * LANES);
-            s0 = V(fma)(v0, v0, s0);
-            s1 = V(fma)(v1, v1, s1);
-            s2 = V(fma)(v2, v2, s2);
-            s3 = V(fma)(v3, v3, s3);
+            IN_X(add_moments)(at + i, 2 * LANES, s, sum, even);
+            IN_X(add_moments)(at + i + 2 * LANES, 2 * LANES, s, sum, odd);
         }
         if (i < length) {
-            v0 = IN_X(load_some)(at + i, length - i, zero);
-            v1 = IN_X(load_some)(at + i + LANES, length - i - LANES, zero);
-            v2 = IN_X(load_some)(at + i + 2 * LANES, length - i - 2 * LANES, zero);
-            v3 = IN_X(load_some)(at + i + 3 * LANES, length - i - 3 * LANES, zero);
-            s0 = V(fma)(v0, v0, s0);
-            s1 = V(fma)(v1, v1, s1);
-            s2 = V(fma)(v2, v2, s2);
-            s3 = V(fma)(v3, v3, s3);
+            vec_prefetch_ahead(at + i, 4 * LANES * sizeof *at);
+            IN_X(add_moments)(at + i, length - i, s, sum, even);
+            if (i + 2 * LANES < length)
+                IN_X(add_moments)(at + i + 2 * LANES, length - i - 2 * LANES, s, sum, odd);
         }
     }
-    out->count = (double)(stretches * length);
-    out->mean = out->mean_lo = 0;
-    out->m2 = V(tree)(V(add)(V(add)(s0, s2), V(add)(s1, s3)));
+    *total = V(tree)(V(add)(sum[0], sum[1]));
+    *total_square = V(tree)(V(add)(V(add)(even[0], odd[0]), V(add)(even[1], odd[1])));
+}
+
+/* The sum once more, about the leaf's own mean, where the pilot misled. */
+FN_COLD static void IN_X(sum_again)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
+                                    double inverse_n, double shift, double *mean, double *mean_lo, double *m2)
+{
+    double total, square;
+    IN_X(sum_about)(x, stretches, gap, length, (TYPE(C))shift, &total, &square);
+    const double part = total * inverse_n, rest = square - total * part;
+    *mean = fn_two_sum(shift, part, mean_lo);
+    *m2 = rest < 0 ? 0 : rest;
+}
+
+/* mean, mean_lo and m2 of up to FN_GROUP_ROWS leaves, `step` bytes from one's start to the next. One loop for each step
+ * of a leaf: it waits for little else of its own then, and several leaves are under way at once. */
+static FN_APART void IN_X(moments)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_t step, ptrdiff_t stretches,
+                                   ptrdiff_t gap, ptrdiff_t length, double inverse_n, double *mean, double *mean_lo,
+                                   double *m2)
+{
+    double shift[FN_GROUP_ROWS], total[FN_GROUP_ROWS], square[FN_GROUP_ROWS], better[FN_GROUP_ROWS];
+    int again = 0;
+    for (ptrdiff_t i = 0; i < leaves; i++)
+        shift[i] = IN_X(pilot)((const TYPE(X) *)((const char *)x + i * step), stretches, length, inverse_n);
+    for (ptrdiff_t i = 0; i < leaves; i++)
+        IN_X(sum_about)((const TYPE(X) *)((const char *)x + i * step), stretches, gap, length, (TYPE(C))shift[i],
+                        &total[i], &square[i]);
+    for (ptrdiff_t i = 0; i < leaves; i++) {
+        const double part = total[i] * inverse_n, explained = total[i] * part, rest = square[i] - explained;
+        better[i] = (TYPE(C))(shift[i] + part);
+        again |= (explained > 0.5 * square[i]) & (better[i] != shift[i]);
+        mean[i] = fn_two_sum(shift[i], part, &mean_lo[i]);
+        m2[i] = rest < 0 ? 0 : rest; /* this way round a NaN stays */
+    }
+    for (ptrdiff_t i = 0; again && i < leaves; i++)
+        if (total[i] * (total[i] * inverse_n) > 0.5 * square[i] && better[i] != shift[i])
+            IN_X(sum_again)((const TYPE(X) *)((const char *)x + i * step), stretches, gap, length, inverse_n, better[i],
+                            &mean[i], &mean_lo[i], &m2[i]);
+}
+
+static inline void IN_X(add_squares)(const TYPE(X) * at, ptrdiff_t n, VEC square[4])
+{
+    for (int i = 0; i < 4; i++) {
+        const VEC v = IN_X(load_some)(at + i * LANES, n - i * LANES, V(set1)(0));
+        square[i] = V(fma)(v, v, square[i]);
+    }
+}
+
+/* The same of RMS norm: sums of squares, in four vectors of virtual lanes. */
+static FN_APART void IN_X(squares)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_t step, ptrdiff_t stretches,
+                                   ptrdiff_t gap, ptrdiff_t length, double *mean, double *mean_lo, double *m2)
+{
+    const VEC zero = V(set1)(0);
+    for (ptrdiff_t leaf = 0; leaf < leaves; leaf++) {
+        const char *at = (const char *)x + leaf * step;
+        VEC square[4] = {zero, zero, zero, zero};
+        for (ptrdiff_t k = 0; k < stretches; k++, at += gap) {
+            const TYPE(X) *from = (const TYPE(X) *)at;
+            ptrdiff_t i = 0;
+            for (; i + 4 * LANES <= length; i += 4 * LANES) {
+                vec_prefetch_ahead(from + i, 4 * LANES * sizeof *from);
+                IN_X(add_squares)(from + i, 4 * LANES, square);
+            }
+            if (i < length)
+                IN_X(add_squares)(from + i, length - i, square);
+        }
+        mean[leaf] = mean_lo[leaf] = 0;
+        m2[leaf] = V(tree)(V(add)(V(add)(square[0], square[2]), V(add)(square[1], square[3])));
+    }
+}
+
+static inline void IN_X(leaves)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_t step, ptrdiff_t stretches, ptrdiff_t gap,
+                                ptrdiff_t length, int sums, double inverse_n, double *mean, double *mean_lo, double *m2)
+{
+    if (sums == FN_SUM_SQUARES)
+        IN_X(squares)(x, leaves, step, stretches, gap, length, mean, mean_lo, m2);
+    else
+        IN_X(moments)(x, leaves, step, stretches, gap, length, inverse_n, mean, mean_lo, m2);
 }
 
 static inline void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length, int sums,
                               double inverse_n, fn_moments *out)
 {
-    if (sums == FN_SUM_SQUARES)
-        IN_X(leaf_squares)(x, stretches, gap, length, out);
-    else
-        IN_X(leaf_moments)(x, stretches, gap, length, inverse_n, out);
+    IN_X(leaves)(x, 1, 0, stretches, gap, length, sums, inverse_n, &out->mean, &out->mean_lo, &out->m2);
+    out->count = (double)(stretches * length);
 }

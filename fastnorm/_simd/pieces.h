@@ -14,6 +14,8 @@ typedef struct {
     ptrdiff_t start, length;      /* the part of each: all of it where there are several */
 } fn_piece;
 
+static inline ptrdiff_t fn_least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
 /* Outer positions that lie side by side are one stretch. */
 static inline ptrdiff_t fn_stretch(const fn_problem *p) { return p->side * p->segments * p->run; }
 

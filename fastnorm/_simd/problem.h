@@ -37,10 +37,18 @@ enum {
     FN_ROW_LEAF = 128,
     FN_ROW_CHUNK = 2048,
     FN_ROW_GROUP = 8, /* rows summed as a tree */
+
+    FN_ROW_STRETCH = 32, /* shorter stretches fill a vector badly: they are summed side by side with their neighbours */
+    FN_ROW_SIDE = 64,    /* columns that a row is widened to */
+    FN_SEGMENT = 16,     /* shorter segments get a weight and a bias for each element instead of a map for each */
 };
 
 /* Columns in one tile: their sums stay in the first-level cache, their doubles on a thread's stack. */
 enum { FN_TILE = 512, FN_TILE_ROOM = FN_TILE + 16 };
+
+/* Statistics of short rows taken together, and at most so many elements: they stay in the first-level cache. And leaves
+ * of long ones. These change no bit. */
+enum { FN_GROUP_ROWS = 16, FN_GROUP_ELEMENTS = 4096, FN_GROUP_LEAVES = 4 };
 
 /* count, mean (an unevaluated sum hi + lo) and sum of squared deviations. Other sums (FN_SUM_SQUARES ...) are in m2,
  * with a mean of 0: the same merge adds them up. FN_RANGE: mean is the smallest, m2 the largest value. FN_LARGEST and

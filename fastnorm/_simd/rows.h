@@ -7,6 +7,7 @@ typedef struct {
     int how;          /* weight and bias meet the data */
     int moves, steps; /* whether a parameter differs between statistics or stretches; between stretches */
     int bound;
+    ptrdiff_t group;             /* statistics taken together; 0: each alone */
     IN_C(parameters) parameters; /* FN_ELEMENTS only */
 } IN_XY(plan);
 
@@ -17,6 +18,11 @@ static void IN_XY(make_plan)(const fn_problem *p, IN_XY(plan) * plan)
     plan->steps = w->outer || b->outer;
     plan->moves = plan->steps || w->batch || w->keep || b->batch || b->keep;
     plan->bound = 0;
+    const ptrdiff_t length = p->segments * p->run;
+    const int same = plan->how == FN_ONE || (plan->how == FN_ELEMENTS && !(w->keep || b->keep));
+    plan->group = 0;
+    if (p->outer == 1 && length <= FN_LEAF && same && p->statistic != FN_NORM_1 && IN_C(has_plain)(p))
+        plan->group = fn_least(FN_GROUP_ELEMENTS / length, FN_GROUP_ROWS);
 }
 
 /* Part of a stretch, each segment with its own map. */
@@ -65,16 +71,53 @@ static void IN_XY(apply_piece)(const fn_problem *p, IN_XY(plan) * plan, ptrdiff_
     }
 }
 
+/* n statistics from s on, of one leaf each and of one batch index: their moments, then what follows from them side by
+ * side, then their apply. A division and a root take longer than a short row. 0, and nothing is written, where one of
+ * them is not plain. */
+static int IN_XY(row_group)(const fn_problem *p, IN_XY(plan) * plan, ptrdiff_t s, ptrdiff_t n)
+{
+    const ptrdiff_t batch = s / p->keep, keep = s % p->keep, length = p->segments * p->run;
+    const char *weight = IN_C(parameter_at)(&p->weight, batch, 0, keep);
+    const char *bias = IN_C(parameter_at)(&p->bias, batch, 0, keep);
+    double moments[3 * FN_GROUP_ROWS], weights[FN_GROUP_ROWS], biases[FN_GROUP_ROWS];
+    TYPE(C) mean[FN_GROUP_ROWS], scale[FN_GROUP_ROWS], shift[FN_GROUP_ROWS];
+    for (ptrdiff_t i = 0; i < n; i++) {
+        weights[i] = plan->how == FN_ONE ? IN_C(value_at)(weight, i * p->weight.keep, 1.0) : 1.0;
+        biases[i] = plan->how == FN_ONE ? IN_C(value_at)(bias, i * p->bias.keep, -0.0) : -0.0;
+    }
+    const TYPE(X) *x = IN_X(locate)(p, s, 0, 0);
+    if (p->statistic != FN_GIVEN)
+        IN_X(leaves)(x, n, p->x.keep, 1, 0, length, fn_sums_of(p->statistic), p->inverse_elements, moments, moments + n,
+                     moments + 2 * n);
+    if (!IN_C(finish_plain)(p, s, n, moments, weights, biases, mean, scale, shift))
+        return 0;
+    if (!p->y.data)
+        return 1;
+    if (plan->how == FN_ELEMENTS && (plan->moves || !plan->bound)) {
+        IN_C(bind)(weight, p->weight.segments != 0, bias, p->bias.segments != 0, &plan->parameters);
+        plan->bound = 1;
+    }
+    IN_XY(map_rows)(x, p->x.keep, p->y.data + batch * p->y.batch + keep * p->y.keep, p->y.keep, n, length, mean, scale,
+                    shift, plan->how == FN_ELEMENTS ? &plan->parameters : NULL, 0, p->stream);
+    return 1;
+}
+
 static void IN_XY(rows)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
 {
     const fn_piece whole = {.stretches = p->outer, .length = p->segments * p->run};
     IN_XY(plan) plan;
     IN_XY(make_plan)(p, &plan);
-    for (ptrdiff_t s = first; s < last; s++) {
-        fn_statistic statistic;
-        IN_X(row_statistic)(p, s, &statistic);
-        if (p->y.data)
-            IN_XY(apply_piece)(p, &plan, s, &whole, &statistic);
+    for (ptrdiff_t s = first, next; s < last; s = next) {
+        const ptrdiff_t left = last - s, in_batch = p->keep - s % p->keep;
+        next = s + (plan.group < 2 ? 1 : fn_least(plan.group, fn_least(left, in_batch)));
+        if (plan.group && IN_XY(row_group)(p, &plan, s, next - s))
+            continue;
+        for (; s < next; s++) {
+            fn_statistic statistic;
+            IN_X(row_statistic)(p, s, &statistic);
+            if (p->y.data)
+                IN_XY(apply_piece)(p, &plan, s, &whole, &statistic);
+        }
     }
     if (p->stream)
         vec_fence();

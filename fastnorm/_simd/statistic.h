@@ -219,12 +219,15 @@ static inline int fn_finish(const fn_problem *p, const fn_moments *m, int is_f64
     return 1;
 }
 
+/* Half a unit of the largest number. */
+static inline double fn_most_given(int is_f64) { return is_f64 ? 0x1p970 : 0x1p103; }
+
 /* A statistic that the caller knows, such as a running mean and 1 / sqrt(running variance + eps). Where the mean itself
  * or x - mean may leave the range of the arithmetic type, both are scaled into half of it. */
 static inline void fn_given(double mean, double rstd, int is_f64, fn_statistic *out)
 {
     *out = (fn_statistic){.mode = FN_PLAIN};
-    if (fabs(mean) >= (is_f64 ? 0x1p970 : 0x1p103) && isfinite(mean)) { /* half a unit of the largest number */
+    if (fabs(mean) >= fn_most_given(is_f64) && isfinite(mean)) {
         int mean_exponent, top = is_f64 ? DBL_MAX_EXP - 1 : FLT_MAX_EXP - 1;
         (void)frexp(mean, &mean_exponent);
         out->exponent = mean_exponent > top ? mean_exponent - top : 1;
