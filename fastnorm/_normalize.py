@@ -17,16 +17,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnorm import _arguments as arguments
 from fastnorm._kernels import columns, rows
-from fastnorm._kernels.views import CENTERED, GIVEN, NORM_POWER, view
+from fastnorm._kernels.views import CENTERED, GIVEN, NORM_POWER, ROW_SIDE, ROW_STRETCH, SEGMENT, view
 from fastnorm._layout import Layout, canonical, memory_order, steps, word_strides
 from fastnorm._memory import blocks, dense, dense_steps, empty, is_kernel_array, spoils
 
 Array = NDArray[Any]
-
-# Shorter contiguous stretches of a statistic fill a vector badly and are summed side by side with their neighbours.
-ROW_STRETCH = 32
-# Shorter segments than this get a weight and a bias for each element instead of a map for each segment.
-SEGMENT = 16
 
 
 class Statistics(NamedTuple):
@@ -273,7 +268,7 @@ def _suitable(
             return None
         if by_row and keep > 1 and stretch > 1 and bool(along_row) != bool(along_stretch):
             return None
-    side = min(max(64 // (keep * stretch), 1), outer) if in_columns else outer if is_cut else 1
+    side = min(max(ROW_SIDE // (keep * stretch), 1), outer) if in_columns else outer if is_cut else 1
     return _Plan(layout, in_columns, side)
 
 

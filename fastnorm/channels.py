@@ -1,7 +1,8 @@
 """The norms of single channels: batch and instance norm. What each computes, its parameters, the checks, the call.
 
 They differ in the axes that share a statistic, all but the channels' or all but samples' and channels'. What they have
-in common is the running statistics, which replace those of x or are moved towards them.
+in common is the running statistics, which replace those of x or are moved towards them. The plain small call has a door
+of its own, as in `norms`.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastnorm import _channel_arguments as arguments
 from fastnorm import _statistics as statistics
 from fastnorm._arguments import as_bool
+from fastnorm._kernels import small
 from fastnorm._normalize import solve
 
 
@@ -132,13 +134,17 @@ def batch_norm(
     >>> var, 2 / (2 - 1) * np.mean([batch.var(axis=0) for batch in batches], axis=0)
     (array([3.33333333]), array([3.33333333]))
     """
+    momentum = arguments.as_momentum(momentum)
+    running_ddof = arguments.as_running_ddof(running_ddof)
+    if training is False and dtype is None and not return_stats:
+        answer = small.by_running(x, running_mean, running_var, weight, bias, eps, channel_axis, out)
+        if answer is not None:
+            return answer
     training = as_bool(training, "training")
     channels = arguments.as_channels(x, channel_axis, eps, out, dtype)
     running = arguments.as_running(running_mean, running_var, channels, update=training)
     weight = arguments.as_parameter(weight, "weight", channels)
     bias = arguments.as_parameter(bias, "bias", channels)
-    momentum = arguments.as_momentum(momentum)
-    running_ddof = arguments.as_running_ddof(running_ddof)
     if not training:
         y, mean, rstd = _by_running(channels, running, weight, bias, "training=False")
         return (y, mean, rstd) if return_stats else y
@@ -250,12 +256,16 @@ def instance_norm(
     array([[[-1.,  1.],
             [ 4.,  6.]]])
     """
+    momentum = arguments.as_momentum(momentum)
+    if use_input_stats is True and running_mean is None and running_var is None and dtype is None and not return_stats:
+        answer = small.over_channels(x, weight, bias, None, eps, channel_axis, out)
+        if answer is not None:
+            return answer
     use_input_stats = as_bool(use_input_stats, "use_input_stats")
     channels = arguments.as_channels(x, channel_axis, eps, out, dtype, per_sample=True)
     running = arguments.as_running(running_mean, running_var, channels, update=use_input_stats)
     weight = arguments.as_parameter(weight, "weight", channels, per_sample=True)
     bias = arguments.as_parameter(bias, "bias", channels, per_sample=True)
-    momentum = arguments.as_momentum(momentum)
     shape = (channels.x.shape[0], channels.number)
     if not use_input_stats:
         y, *ours = _by_running(channels, running, weight, bias, "use_input_stats=False")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROW_STRETCH, SEGMENT, ROW_WIDTH = 32, 16, 64
+FN_ROW_STRETCH, FN_SEGMENT, FN_ROW_SIDE = 32, 16, 64
 
 BATCH, OUTER, KEEP, SEGMENTS, RUN = range(5)
 
@@ -66,20 +66,20 @@ def fitting(shape, order, reduced, parameters, itemsize):
     _, outer, keep, segments, run = (math.prod(shape[axis] for axis in axes) for axes in words)
     stretch = segments * run
     is_cut = outer > 1 and not words[KEEP]  # by parameters: the sums do not see it
-    if is_cut and stretch < ROW_STRETCH:
+    if is_cut and stretch < FN_ROW_STRETCH:
         return None
-    in_columns = outer > 1 and not is_cut and stretch < ROW_STRETCH
+    in_columns = outer > 1 and not is_cut and stretch < FN_ROW_STRETCH
     along = [[one[axes[-1]] if axes else 0 for axes in words] for one in parameters]
     by_row = in_columns and any(one[OUTER] for one in along)
     for one in along:
-        if one[SEGMENTS] and (run < SEGMENT or in_columns if run > 1 else one[SEGMENTS] != itemsize):
+        if one[SEGMENTS] and (run < FN_SEGMENT or in_columns if run > 1 else one[SEGMENTS] != itemsize):
             return None
         if by_row and one[KEEP] not in (0, stretch * itemsize):
             return None
         if by_row and keep > 1 and stretch > 1 and bool(one[KEEP]) != bool(one[SEGMENTS]):
             return None
     after = by_row if in_columns else run == 1 and any(one[SEGMENTS] for one in along)
-    side = min(max(ROW_WIDTH // (keep * stretch), 1), outer) if in_columns else 1
+    side = min(max(FN_ROW_SIDE // (keep * stretch), 1), outer) if in_columns else 1
     if is_cut:
         words = words[BATCH], (), (), words[OUTER] + words[SEGMENTS], words[RUN]
     return Plan(words, in_columns, side, after)

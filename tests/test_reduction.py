@@ -315,9 +315,9 @@ DECIDING = {
     "FN_ROW_PILOT": COLUMNS,
     "FN_ROW_LEAF": ((300, 64), (0,)),
     "FN_ROW_CHUNK": ((2500, 64), (0,)),
-    "ROW_WIDTH": COLUMNS,
-    "ROW_STRETCH": ((50, 2, 20), (0, 2)),
-    "SEGMENT": ((2, 3, 20), (1, 2)),
+    "FN_ROW_SIDE": COLUMNS,
+    "FN_ROW_STRETCH": ((50, 2, 20), (0, 2)),
+    "FN_SEGMENT": ((2, 3, 20), (1, 2)),
 }
 
 
@@ -326,12 +326,14 @@ def test_every_constant_decides_bits(constant, monkeypatch):
     """With another one the twin gives other bits: so these tests would see a kernel that had it."""
     shape, axes = DECIDING[constant]
     x = normal(shape, offset=50.0)
-    weight = normal([n if a in axes[:1] else 1 for a, n in enumerate(shape)], seed=3) if constant == "SEGMENT" else None
+    weight = (
+        normal([n if a in axes[:1] else 1 for a, n in enumerate(shape)], seed=3) if constant == "FN_SEGMENT" else None
+    )
     got = fastnorm.layer_norm(x, weight, axis=axes, return_stats=True)
     assert_same([(constant, got, normalize(x, frozenset(axes), weight, eps=1e-5)[:3])])
     module = reduction if hasattr(reduction, constant) else reduction_words
     value = getattr(module, constant)
-    monkeypatch.setattr(module, constant, value * 2 if constant == "SEGMENT" else value // 2)
+    monkeypatch.setattr(module, constant, value * 2 if constant == "FN_SEGMENT" else value // 2)
     found = normalize(x, frozenset(axes), weight, eps=1e-5)
     assert any(differs(one, other) for one, other in zip(got, found[:3], strict=True))
 
@@ -359,6 +361,6 @@ def test_the_page_has_the_constants_of_the_twin():
     found = {
         name: int(n) for names, values in rows for name, n in zip(names.split(", "), values.split(", "), strict=True)
     }
-    assert found.keys() == {f"`{name}`" for name in (*DECIDING, "FN_ROW_GROUP")} - {"`ROW_WIDTH`"}
+    assert found.keys() == {f"`{name}`" for name in (*DECIDING, "FN_ROW_GROUP")}
     for name, value in found.items():
         assert value == (vars(reduction) | vars(reduction_words))[name.strip("`")]

@@ -1,16 +1,34 @@
 """The plain small call: answered without a memoryview, OpenMP, or, below 16 Ki elements, releasing the GIL.
 
-At this size each of those costs as much as the arithmetic. The rows kernel's C functions do the work, so that the bits
-are those of every other way.
+At this size each of those costs as much as the arithmetic. The words of the problem follow from x's shape alone,
+because x is C-contiguous and of the arithmetic type; what is in any way less plain is left to the caller, who checks it
+and says what is wrong if anything is. The kernels' C functions do the work, so that the bits are those of every other
+way.
 """
 cimport numpy as cnp
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.long cimport PyLong_CheckExact
-from libc.math cimport INFINITY, isfinite
+from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
+from libc.limits cimport LONG_MIN
+from libc.math cimport INFINITY, isfinite, sqrt
 from libc.stdint cimport uint64_t
+from libc.stdlib cimport free, malloc
 
 from fastnorm._kernels.isa cimport kernels
-from fastnorm._kernels.problem cimport FN_F32, FN_F64, fn_float_mode_enter, fn_float_mode_leave, fn_inverse, fn_problem
+from fastnorm._kernels.problem cimport (
+    FN_CENTERED,
+    FN_F32,
+    FN_F64,
+    FN_GIVEN,
+    FN_ROW_SIDE,
+    FN_ROW_STRETCH,
+    FN_SEGMENT,
+    FN_TILE,
+    fn_float_mode_enter,
+    fn_float_mode_leave,
+    fn_inverse,
+    fn_operand,
+    fn_problem,
+)
 from fastnorm._kernels.tasks cimport TEAM_BYTES
 
 cnp.import_array()
@@ -61,74 +79,245 @@ cdef bint is_safe_output(cnp.ndarray x, object out, int type_number, object weig
     )
 
 
-def small(object x, object weight, object bias, object axis, object eps, object out, int statistic):
-    """Answer the plain small call, or return None: then the caller checks, and says what is wrong if anything is."""
-    cdef cnp.ndarray array, result
-    cdef int type_number, rank, element_type
-    cdef double eps_value
-    cdef Py_ssize_t length, size
-    cdef fn_problem p
-    cdef uint64_t mode
+cdef int small_type(object x) noexcept:
+    """FN_F32 or FN_F64 where x is plain and too small for a team, else -1."""
+    cdef int type_number
     if not cnp.PyArray_CheckExact(x):
-        return None
-    array = <cnp.ndarray> x
-    type_number = cnp.PyArray_TYPE(array)
-    if type_number == cnp.NPY_FLOAT32:
-        element_type = FN_F32
-    elif type_number == cnp.NPY_FLOAT64:
-        element_type = FN_F64
-    else:
-        return None
-    rank = cnp.PyArray_NDIM(array)
-    size = cnp.PyArray_SIZE(array)
+        return -1
+    type_number = cnp.PyArray_TYPE(<cnp.ndarray> x)
     if (
-        rank == 0
-        or size == 0
-        or 2 * cnp.PyArray_NBYTES(array) >= TEAM_BYTES
-        or not cnp.PyArray_ISCARRAY_RO(array)
-        or not PyLong_CheckExact(axis)
-        or not PyFloat_CheckExact(eps)
+        (type_number != cnp.NPY_FLOAT32 and type_number != cnp.NPY_FLOAT64)
+        or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> x)
+        or cnp.PyArray_NBYTES(<cnp.ndarray> x) == 0
+        or 2 * cnp.PyArray_NBYTES(<cnp.ndarray> x) >= TEAM_BYTES
     ):
-        return None
-    eps_value = PyFloat_AS_DOUBLE(eps)
-    if (axis != -1 and axis != rank - 1) or not (eps_value >= 0 and isfinite(eps_value)):
-        return None
-    length = cnp.PyArray_DIM(array, rank - 1)
+        return -1
+    return FN_F32 if type_number == cnp.NPY_FLOAT32 else FN_F64
+
+
+cdef long int_of(object value) noexcept:
+    """The plain int; LONG_MIN, which is no axis and no number of groups, for anything else."""
+    cdef int overflow = 0
+    cdef long number = PyLong_AsLongAndOverflow(value, &overflow) if PyLong_CheckExact(value) else LONG_MIN
+    return LONG_MIN if overflow else number
+
+
+cdef Py_ssize_t axis_of(object axis, int rank) noexcept:
+    """From 0 to rank - 1, or -1 where it is no plain int or out of range."""
+    cdef long value = int_of(axis)
+    if value < -rank or value >= rank:
+        return -1
+    return value + rank if value < 0 else value
+
+
+cdef double eps_of(object eps) noexcept:
+    """The float, or -1 where it is none that may be used."""
+    cdef double value = PyFloat_AS_DOUBLE(eps) if PyFloat_CheckExact(eps) else -1.0
+    return value if value >= 0 and isfinite(value) else -1.0
+
+
+cdef Py_ssize_t elements(cnp.ndarray x, Py_ssize_t first, Py_ssize_t last) noexcept:
+    """Of the axes first <= axis < last."""
+    cdef Py_ssize_t axis, number = 1
+    for axis in range(first, last):
+        number *= cnp.PyArray_DIM(x, <int> axis)
+    return number
+
+
+cdef void compute(const fn_problem *p) noexcept nogil:
+    cdef Py_ssize_t stretch = p.segments * p.run, batch, first, step
+    cdef uint64_t mode = fn_float_mode_enter()
+    if p.outer == 1 or stretch >= FN_ROW_STRETCH:
+        kernels.rows[p.x_type][p.x_type](p, 0, p.batch * p.keep)
+    else:
+        step = p.keep if p.side > 1 else max(FN_TILE // stretch, <Py_ssize_t> 1)
+        for batch in range(p.batch):
+            first = 0
+            while first < p.keep:
+                kernels.columns[p.x_type][p.x_type](p, batch, first, min(first + step, p.keep))
+                first += step
+    fn_float_mode_leave(mode)
+
+
+cdef void set_strides(fn_problem *p, fn_operand *operand, Py_ssize_t item) noexcept:
+    operand.run = item
+    operand.segments = p.run * operand.run
+    operand.keep = p.segments * operand.segments
+    operand.outer = p.keep * operand.keep
+    operand.batch = p.outer * operand.outer
+
+
+# The strides come as numbers of elements. Along a word of length 1 a parameter does not vary.
+cdef void set_parameter(const fn_problem *p, object array, const fn_operand *strides, fn_operand *operand) noexcept:
+    cdef Py_ssize_t item = 0 if array is None else cnp.PyArray_ITEMSIZE(<cnp.ndarray> array)
+    operand.data = NULL if array is None else <char *> cnp.PyArray_DATA(<cnp.ndarray> array)
+    operand.batch = operand.run = 0
+    operand.outer = item * strides.outer if p.outer > 1 else 0
+    operand.keep = item * strides.keep if p.keep > 1 else 0
+    operand.segments = item * strides.segments if p.segments > 1 else 0
+
+
+cdef object answer(
+    fn_problem *p,          # INOUT words, eps, statistic, mean and rstd are set; of weight strides in elements
+    cnp.ndarray x,          # IN  C-contiguous, of x_type, not empty
+    object weight,          # IN  or None
+    object bias,            # IN  or None
+    object out,             # OUT or None
+    int x_type,
+    Py_ssize_t length,      # IN  of weight and bias
+):
+    """The result, or None where weight, bias or out is not plain or shares memory with another."""
+    cdef int type_number = cnp.PyArray_TYPE(x)
+    cdef Py_ssize_t stretch = p.segments * p.run
+    cdef cnp.ndarray result
     if (weight is not None and not is_plain_parameter(weight, type_number, length)) or (
         bias is not None and not is_plain_parameter(bias, type_number, length)
     ):
         return None
     if out is None:
-        result = <cnp.ndarray> cnp.PyArray_EMPTY(rank, cnp.PyArray_DIMS(array), type_number, 0)
-    elif is_safe_output(array, out, type_number, weight, bias):
+        result = <cnp.ndarray> cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), type_number, 0)
+    elif is_safe_output(x, out, type_number, weight, bias):
         result = <cnp.ndarray> out
     else:
         return None
-
-    p.batch = p.outer = p.run = p.side = 1
-    p.keep = size // length
-    p.segments = length
-    p.x.data = <char *> cnp.PyArray_DATA(array)
+    p.side = 1
+    if p.outer > 1 and stretch < FN_ROW_STRETCH:
+        p.side = min(max(FN_ROW_SIDE // (p.keep * stretch), <Py_ssize_t> 1), p.outer)
+    p.x.data = <char *> cnp.PyArray_DATA(x)
     p.y.data = <char *> cnp.PyArray_DATA(result)
-    p.x.batch = p.y.batch = p.x.outer = p.y.outer = 0
-    p.x.keep = p.y.keep = length * cnp.PyArray_ITEMSIZE(array)
-    p.weight.data = NULL if weight is None else <char *> cnp.PyArray_DATA(<cnp.ndarray> weight)
-    p.bias.data = NULL if bias is None else <char *> cnp.PyArray_DATA(<cnp.ndarray> bias)
-    p.weight.batch = p.weight.outer = p.weight.keep = p.bias.batch = p.bias.outer = p.bias.keep = 0
-    p.weight.segments = p.bias.segments = 0 if length == 1 else cnp.PyArray_ITEMSIZE(array)
-    p.mean = p.rstd = p.m2 = NULL
-    p.eps = eps_value
+    set_strides(p, &p.x, cnp.PyArray_ITEMSIZE(x))
+    set_strides(p, &p.y, cnp.PyArray_ITEMSIZE(x))
+    set_parameter(p, bias, &p.weight, &p.bias)
+    set_parameter(p, weight, &p.weight, &p.weight)
+    p.m2 = NULL
     p.power = 0
     p.upper = INFINITY
-    p.inverse_n = p.inverse_elements = fn_inverse(length)
-    p.statistic = statistic
+    p.inverse_n = p.inverse_elements = fn_inverse(p.outer * stretch)
     p.stream = 0
-    p.x_type = p.y_type = element_type
-    mode = fn_float_mode_enter()
-    if size < GIL_ELEMENTS:
-        kernels.rows[element_type][element_type](&p, 0, p.keep)
+    p.x_type = p.y_type = x_type
+    if cnp.PyArray_SIZE(x) < GIL_ELEMENTS:
+        compute(p)
     else:
         with nogil:
-            kernels.rows[element_type][element_type](&p, 0, p.keep)
-    fn_float_mode_leave(mode)
+            compute(p)
     return result
+
+
+def over_axis(object x, object weight, object bias, object axis, object eps, object out, int statistic):
+    """A norm over one axis, or None."""
+    cdef int x_type = small_type(x)
+    cdef Py_ssize_t place, length
+    cdef fn_problem p
+    if x_type < 0:
+        return None
+    place = axis_of(axis, cnp.PyArray_NDIM(<cnp.ndarray> x))
+    p.eps = eps_of(eps)
+    if place < 0 or p.eps < 0:
+        return None
+    length = cnp.PyArray_DIM(<cnp.ndarray> x, <int> place)
+    p.batch = elements(x, 0, place)
+    p.keep = elements(x, place + 1, cnp.PyArray_NDIM(<cnp.ndarray> x))
+    p.outer, p.segments, p.run = length, 1, 1
+    p.weight.outer, p.weight.keep, p.weight.segments = 1, 0, 1
+    if p.keep == 1:
+        p.batch, p.outer, p.keep, p.segments = 1, 1, p.batch, length
+    p.statistic = statistic
+    p.mean = p.rstd = NULL
+    return answer(&p, x, weight, bias, out, x_type, length)
+
+
+def over_channels(
+    object x,
+    object weight,          # IN  (C,), or None
+    object bias,            # IN  likewise
+    object num_groups,      # IN  or None: each channel
+    object eps,
+    object channel_axis,
+    object out,
+):
+    """Group norm, or instance norm, or None."""
+    cdef int x_type = small_type(x)
+    cdef Py_ssize_t axis, channels, groups
+    cdef fn_problem p
+    if x_type < 0:
+        return None
+    axis = axis_of(channel_axis, cnp.PyArray_NDIM(<cnp.ndarray> x))
+    p.eps = eps_of(eps)
+    if axis < 1 or p.eps < 0:
+        return None
+    channels = groups = cnp.PyArray_DIM(<cnp.ndarray> x, <int> axis)
+    if num_groups is not None:
+        groups = int_of(num_groups)
+        if groups < 1 or channels % groups:
+            return None
+    p.batch = cnp.PyArray_DIM(<cnp.ndarray> x, 0)
+    p.outer = elements(x, 1, axis)
+    p.keep = groups
+    p.segments = channels // groups
+    p.run = elements(x, axis + 1, cnp.PyArray_NDIM(<cnp.ndarray> x))
+    # What the canonical layout would see as other words, or expand the parameters for.
+    if p.outer > 1 and (p.run > 1 or p.keep == 1):
+        return None
+    if p.segments > 1 and 1 < p.run < FN_SEGMENT and not (weight is None and bias is None):
+        return None
+    p.weight.outer, p.weight.keep, p.weight.segments = 0, p.segments, 1
+    p.statistic = FN_CENTERED
+    p.mean = p.rstd = NULL
+    return answer(&p, x, weight, bias, out, x_type, channels)
+
+
+cdef double value_at(cnp.ndarray array, Py_ssize_t index) noexcept:
+    if cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT32:
+        return (<float *> cnp.PyArray_DATA(array))[index]
+    return (<double *> cnp.PyArray_DATA(array))[index]
+
+
+cdef bint is_running(object array, Py_ssize_t channels, object out) noexcept:
+    return (
+        (is_plain_parameter(array, cnp.NPY_FLOAT32, channels) or is_plain_parameter(array, cnp.NPY_FLOAT64, channels))
+        and (not cnp.PyArray_CheckExact(out) or not overlaps(<cnp.ndarray> array, <cnp.ndarray> out))
+    )
+
+
+def by_running(
+    object x,
+    object running_mean,    # IN  (C,)
+    object running_var,     # IN  (C,)
+    object weight,          # IN  (C,), or None
+    object bias,            # IN  likewise
+    object eps,
+    object channel_axis,
+    object out,
+):
+    """Batch norm by running statistics, or None."""
+    cdef int x_type = small_type(x)
+    cdef Py_ssize_t axis, channel
+    cdef fn_problem p
+    cdef uint64_t mode
+    if x_type < 0:
+        return None
+    axis = axis_of(channel_axis, cnp.PyArray_NDIM(<cnp.ndarray> x))
+    p.eps = eps_of(eps)
+    if axis < 0 or p.eps < 0:
+        return None
+    p.batch, p.segments = 1, 1
+    p.outer = elements(x, 0, axis)
+    p.keep = cnp.PyArray_DIM(<cnp.ndarray> x, <int> axis)
+    p.run = elements(x, axis + 1, cnp.PyArray_NDIM(<cnp.ndarray> x))
+    if not (is_running(running_mean, p.keep, out) and is_running(running_var, p.keep, out)):
+        return None
+    p.weight.outer, p.weight.keep, p.weight.segments = 0, 1, 0
+    p.statistic = FN_GIVEN
+    p.mean = <double *> malloc(2 * p.keep * sizeof(double))
+    if p.mean == NULL:
+        raise MemoryError(f"fastnorm needs {2 * p.keep * sizeof(double)} bytes of scratch")
+    try:
+        p.rstd = p.mean + p.keep
+        mode = fn_float_mode_enter()
+        for channel in range(p.keep):
+            p.mean[channel] = value_at(running_mean, channel)
+            p.rstd[channel] = 1 / sqrt(value_at(running_var, channel) + p.eps)
+        fn_float_mode_leave(mode)
+        return answer(&p, x, weight, bias, out, x_type, p.keep)
+    finally:
+        free(p.mean)
