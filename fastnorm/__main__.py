@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fastnorm
-from fastnorm._bench import cases, peers, report, run
+from fastnorm._bench import apart, cases, document, peers, report, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,8 +45,6 @@ def _check() -> int:
 
 
 def _bench(selected: Sequence[cases.Case], options: argparse.Namespace) -> int:
-    if options.plot is not None and (refusal := report.plot_refusal(options.plot)) is not None:
-        raise SystemExit(refusal)
     errors = dict(run.check(selected))
     failed = [case.id for case, error in errors.items() if error > 1]
     print(
@@ -57,10 +55,25 @@ def _bench(selected: Sequence[cases.Case], options: argparse.Namespace) -> int:
         print("failed    " + ", ".join(failed))
         return 1
 
+    runs = (_measure_apart if options.apart else _measure)(selected, options)
+    results = document.make(
+        runs.rows,
+        errors,
+        runs.peers,
+        options.threads,
+        seconds=options.seconds,
+        apart=options.apart,
+        failures=runs.failures,
+    )
+    if options.json is not None:
+        document.write(options.json, results)
+    return 0
+
+
+def _measure(selected: Sequence[cases.Case], options: argparse.Namespace) -> apart.Runs:
+    """All contenders in this process; a line as soon as it is measured."""
     contenders, skipped = peers.load(options.peers)
-    for line in skipped:
-        print(line)
-    print(report.header(contenders, options.threads))
+    print("\n".join([*skipped, report.header(contenders, options.threads)]))
     table = report.Table(contenders)
     print(table.title(), flush=True)
     rows = []
@@ -68,11 +81,23 @@ def _bench(selected: Sequence[cases.Case], options: argparse.Namespace) -> int:
         print(table.row(row), flush=True)
         rows.append(row)
     print(table.means(rows))
-    if options.json is not None:
-        report.write_json(options.json, rows, errors, contenders, options.threads)
-    if options.plot is not None:
-        report.write_plot(options.plot, rows, table.contenders)
-    return 0
+    return apart.Runs(rows, {name: apart.About(peer.version, peer.note) for name, peer in contenders.items()}, [])
+
+
+def _measure_apart(selected: Sequence[cases.Case], options: argparse.Namespace) -> apart.Runs:
+    """Each peer in a process of its own; a line for each process, and the table at the end."""
+    names, skipped = peers.installed(options.peers)
+    for line in skipped:
+        _say(line)
+    runs = apart.bench(selected, options.threads, names, options.seconds, _say)
+    print(report.header(runs.peers, options.threads))
+    table = report.Table(runs.peers)
+    print("\n".join([table.title(), *map(table.row, runs.rows), table.means(runs.rows)]))
+    return runs
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         help="time for each row, at least five rounds of all but slow peers (default: %(default)s)",
     )
     bench.add_argument("--json", type=_file, metavar="FILE", help="write all measurements to FILE")
-    bench.add_argument("--plot", type=_file, metavar="FILE", help="draw the ratios to FILE")
+    bench.add_argument("--apart", action="store_true", help="each peer in a process of its own")
     commands.add_parser("check", help="compare every case with the reference")
     commands.add_parser("info", help="show what this build is and what it runs on")
     return parser

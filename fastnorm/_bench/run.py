@@ -1,14 +1,14 @@
 """The benchmark itself: agreement first, then fastnorm, a copy and the peers, case by case.
 
-It yields rows as they are measured and prints nothing, so that the table, JSON and the plot read
-the same numbers.
+It yields rows as they are measured and prints nothing, so that the table and the JSON document
+have the same numbers.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,15 @@ class Row:
         By contender: ``fastnorm``, ``copy``, and the peers that have the operation.
     wrong : tuple of str
         Peers whose result disagrees with the reference; they are not timed.
+    beside : mapping of str to Samples
+        fastnorm's own samples beside a peer that had a process of its own.
     """
 
     case: Case
     threads: int
     samples: Mapping[str, timing.Samples]
     wrong: tuple[str, ...]
+    beside: Mapping[str, timing.Samples] = field(default_factory=dict)
 
     @property
     def bandwidth(self) -> float:
@@ -45,10 +48,10 @@ class Row:
         return self.case.bytes_moved / self.samples["fastnorm"].median
 
     def ratio(self, contender: str) -> float | None:
-        """Time of a contender over that of fastnorm; above 1, fastnorm is faster."""
+        """Time of a contender over that of fastnorm in the same process; above 1, fastnorm is faster."""
         if contender not in self.samples:
             return None
-        return self.samples[contender].median / self.samples["fastnorm"].median
+        return self.samples[contender].median / self.beside.get(contender, self.samples["fastnorm"]).median
 
     def best_ratio(self) -> float | None:
         """`ratio` of the fastest peer."""
@@ -62,10 +65,13 @@ def check(cases: Sequence[Case]) -> Iterator[tuple[Case, float]]:
         yield case, agreement.check(case)
 
 
-def bench(cases: Sequence[Case], threads: Sequence[int], peers: Mapping[str, Peer], seconds: float) -> Iterator[Row]:
+def bench(
+    cases: Sequence[Case], threads: Sequence[int], peers: Mapping[str, Peer], seconds: float, *, alone: bool = True
+) -> Iterator[Row]:
     """Measure each case with each number of threads, about `seconds` for each of the two.
 
-    Slow peers of `SERIAL` are timed with the first number only, because it makes no difference to them.
+    Slow peers of `SERIAL` are timed with the first number only, because it makes no difference to them. Unless fastnorm
+    is to be timed `alone`, too, a case that no peer has is a row without samples.
     """
     for case in cases:
         inputs = case.make_inputs()
@@ -73,6 +79,9 @@ def bench(cases: Sequence[Case], threads: Sequence[int], peers: Mapping[str, Pee
         for n in threads:
             rest = {name: peer for name, peer in peers.items() if name not in slow}
             calls, wrong = prepare_peers(case, inputs, n, rest)
+            if not (calls or slow or alone):
+                yield Row(case, n, {}, wrong)
+                continue
             calls = {"fastnorm": case.call(inputs), "copy": copy_call(inputs), **calls}
             with fastnorm.threads(n):
                 samples = timing.measure(calls, seconds) | slow

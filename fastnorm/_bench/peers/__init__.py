@@ -44,6 +44,19 @@ def as_array(peer: Peer, case: Case, result: Any) -> Array:
     return peer.to_numpy(result)
 
 
+def installed(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Which of the peers in `names` can be imported, and one line for each that cannot; imports nothing."""
+    found, skipped = [], []
+    for name in names:
+        missing = next((m for m in PEERS[name] if importlib.util.find_spec(m) is None), None)
+        if missing is None:
+            found.append(name)
+        else:
+            subject = name if missing == name else f"{name}: {missing}"
+            skipped.append(f"{subject}: not installed, skipped")
+    return found, skipped
+
+
 def load(names: Iterable[str]) -> tuple[dict[str, Peer], list[str]]:
     """Import NumPy's adapter and those in `names` that are installed.
 
@@ -54,15 +67,8 @@ def load(names: Iterable[str]) -> tuple[dict[str, Peer], list[str]]:
     skipped : list of str
         One line for each peer left out.
     """
-    peers, skipped = {"numpy": _module("numpy")}, []
-    for name in names:
-        missing = next((m for m in PEERS[name] if importlib.util.find_spec(m) is None), None)
-        if missing is None:
-            peers[name] = _module(name)
-        else:
-            subject = name if missing == name else f"{name}: {missing}"
-            skipped.append(f"{subject}: not installed, skipped")
-    return peers, skipped
+    found, skipped = installed(names)
+    return {name: cast("Peer", importlib.import_module(f"{__name__}.{name}")) for name in ("numpy", *found)}, skipped
 
 
 def affine(y: Any, weight: Any = None, bias: Any = None) -> Any:
@@ -103,7 +109,3 @@ def windows(squares: Any, case: Case, pad: Callable[..., Any]) -> list[Any]:
 def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
     """Order of axes that undoes `order`."""
     return tuple(sorted(range(len(order)), key=order.__getitem__))
-
-
-def _module(name: str) -> Peer:
-    return cast("Peer", importlib.import_module(f"{__name__}.{name}"))

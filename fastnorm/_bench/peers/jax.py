@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,9 @@ from fastnorm._bench.cases import Array, Case, Inputs, align
 from fastnorm._bench.peers import affine, groups, windows
 
 version = jax.__version__
-note = "runs on all cores in every row: its threads are set when the process starts"
+# What XLA's CPU client reads when it is made: the only limit of its threads, and not to be changed afterwards.
+LIMITED = "PJRT_NPROC" in os.environ
+note = "" if LIMITED else "runs on all cores in every row: its threads are set when the process starts"
 
 configure: Callable[[str, Any], None] = jax.config.update
 configure("jax_platforms", "cpu")

@@ -1,0 +1,144 @@
+"""Peers in processes of their own: what comes back from them, also when they die."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import SimpleNamespace
+
+import pytest
+
+from fastnorm.__main__ import main
+from fastnorm._bench import apart, cases, document, run, timing
+from fastnorm._bench.cases import Case
+
+TINY = (
+    Case("layer_norm", (4, 8)),
+    Case("layer_norm", (4, 8), mode="out"),
+    Case("rms_norm", (4, 8)),
+    Case("rms_norm", (4, 8), "float64"),
+)
+
+
+def times(*seconds):
+    return timing.Samples(seconds, loops=1)
+
+
+def counting(n):
+    yield from range(n)
+
+
+def dying(n, status):
+    yield from range(n)
+    if status < 0:
+        os.kill(os.getpid(), -status)
+    os._exit(status)
+
+
+def failing():
+    yield os.getpid()
+    raise ValueError("made up")
+
+
+def test_iterate_yields_what_another_process_yields():
+    assert list(apart.iterate(counting, 3)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [(3, "exit status 3"), (0, "exit status 0"), (-signal.SIGKILL, "signal 9")]
+)
+def test_iterate_gives_what_came_before_a_death_and_says_how_it_was(status, text):
+    items = apart.iterate(dying, 2, status)
+    assert [next(items), next(items)] == [0, 1]
+    with pytest.raises(apart.Died, match=text):
+        next(items)
+
+
+def test_exception_in_another_process_is_shown_and_is_a_death(capfd):
+    items = apart.iterate(failing)
+    assert next(items) != os.getpid()
+    with pytest.raises(apart.Died, match="exit status 1"):
+        next(items)
+    assert "ValueError: made up" in capfd.readouterr().err
+
+
+def test_call_returns_or_says_how_the_process_died():
+    assert apart.call(abs, -3) == (3, None)
+    assert apart.call(os._exit, 7) == (None, "died with exit status 7")
+
+
+def made_up(name, selected, n, seconds):
+    """In place of `apart._measure`: jax dies at the second case, opencv at its start."""
+    if name == "opencv":
+        os._exit(2)
+    yield apart.About(f"{name} 1", "")
+    for case in selected:
+        if (name, case) == ("jax", TINY[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        own = {"numpy": 1.0, "torch": 2.0, "jax": 4.0}[name]
+        wrong = ("torch",) if (name, case) == ("torch", TINY[2]) else ()
+        samples = {"fastnorm": times(own, own), "copy": times(3 * own, 3 * own), name: times(6.0, 6.0)}
+        samples = {} if wrong else samples
+        yield run.Row(case, n, samples, wrong)
+
+
+def test_apart_merges_processes_and_loses_no_more_than_one_died_at(monkeypatch):
+    monkeypatch.setattr(apart, "_measure", made_up)
+    said = []
+    runs = apart.bench(TINY, [2], ["torch", "jax", "opencv"], 0, said.append)
+    assert runs.peers == {name: apart.About(f"{name} 1", "") for name in ("numpy", "torch", "jax")}
+    assert [(row.case, row.threads) for row in runs.rows] == [(case, 2) for case in TINY]
+    assert [row.ratio("numpy") for row in runs.rows] == [6, 6, 6, 6]
+    assert [row.ratio("torch") for row in runs.rows] == [3, 3, None, 3]  # over fastnorm's time beside it
+    assert [row.ratio("jax") for row in runs.rows] == [1.5, None, 1.5, 1.5]
+    assert [row.ratio("copy") for row in runs.rows] == [3, 3, 3, 3]
+    assert [row.best_ratio() for row in runs.rows] == [1.5, 3, 1.5, 1.5]
+    assert [row.wrong for row in runs.rows] == [(), (), ("torch",), ()]
+    assert runs.failures == [
+        f"jax, 2 threads: died with signal 9 at {TINY[1].id}",
+        "opencv, 2 threads: died with exit status 2 at its start, so nothing of it was timed",
+    ]
+    assert set(runs.failures) < set(said)
+    assert any(line.startswith("torch, 2 threads: 3 of 4 cases") for line in said)
+
+
+def test_row_without_its_first_process_is_that_of_the_next():
+    other = run.Row(TINY[0], 1, {"fastnorm": times(2, 2), "copy": times(3, 3), "jax": times(5, 5)}, ())
+    assert apart.merge(None, other, "jax").ratio("jax") == 2.5
+    assert apart.merge(None, run.Row(TINY[0], 1, {}, ("jax",)), "jax") is None
+
+
+def test_case_that_no_peer_has_is_timed_alone_or_not_at_all():
+    peer = SimpleNamespace(version="1", note="", prepare=lambda case, inputs, n: None)
+    (row,) = run.bench(TINY[:1], [1], {"idle": peer}, 0, alone=False)
+    assert (row.samples, row.wrong) == ({}, ())
+    (row,) = run.bench(TINY[:1], [1], {"idle": peer}, 0)
+    assert set(row.samples) == {"fastnorm", "copy"}
+
+
+def test_jax_apart_has_the_threads_of_the_row():
+    pytest.importorskip("jax")
+    (note, few), (_, more) = (apart.call(start_jax, n)[0] for n in (1, 4))
+    assert note == ""
+    assert few < more
+
+
+def start_jax(n):
+    about = next(apart._measure("jax", (), n, 0))
+    import jax
+
+    jax.numpy.zeros(1).block_until_ready()
+    return about.note, len(os.listdir("/proc/self/task"))
+
+
+def test_bench_apart_measures_all_and_says_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(cases, "CASES", TINY[:2])
+    path = tmp_path / "bench.json"
+    arguments = ["--apart", "--peers", "none", "--threads", "1", "--seconds", "0", "--json", str(path)]
+    assert main(["bench", *arguments]) == 0
+    results = document.read(path)
+    assert results["apart"]
+    assert [row["id"] for row in results["rows"]] == [case.id for case in TINY[:2]]
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("numpy, 1 thread: 2 of 2 cases") for line in lines)
+    assert lines[-1].startswith("geometric mean")
