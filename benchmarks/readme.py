@@ -1,53 +1,49 @@
 """Put measured figures into README.md: no number there is typed by hand.
 
-Run ``python -m fastnorm bench --json bench.json``, then ``python benchmarks/readme.py bench.json``. Replaces what
-stands between ``<!-- NAME -->`` and ``<!-- end NAME -->`` for NAME ``speed`` and ``accuracy``, and draws the picture
-beside the latter, ``docs/accuracy.svg``.
+Run ``python -m fastnorm bench --report DIR``, then ``python benchmarks/readme.py DIR``. Replaces what stands between
+``<!-- NAME -->`` and ``<!-- end NAME -->`` for NAME ``speed`` and ``accuracy``, and copies the charts to docs/.
 """
 
 from __future__ import annotations
 
-import json
 import re
+import shutil
 import sys
 from pathlib import Path
-from statistics import geometric_mean
 from typing import Any
 
-import accuracy
+from fastnorm._bench import accuracy, document
 
 README = Path(__file__).parent.parent / "README.md"
+CHARTS = {
+    "peers": "Time of each library over fastnorm's, row by row",
+    "copy": "Share of a copy's speed, by function",
+    "accuracy": "",  # which README.md shows beside words of its own
+}
 
 
 def speed(bench: dict[str, Any]) -> str:
-    """The bench table: fastnorm's time, and the time of a copy and of each peer over it."""
-    names = ["copy", *(name for name in bench["versions"] if name not in ("fastnorm", "python"))]
-    lines = [
+    """The charts and the bench table: fastnorm's time, and the time of a copy and of each peer over it."""
+    names = ["copy", *document.peers(bench)]
+    lines = [f"![{text}](docs/{name}.svg)\n" for name, text in CHARTS.items() if text]
+    lines += [
         "| | threads | fastnorm | GB/s | " + " | ".join(names) + " |",
         "|---|---|---|---|" + "---|" * len(names),
     ]
-    columns: dict[str, list[float]] = {name: [] for name in names}
     for row in bench["rows"]:
-        times = {name: contender["median"] for name, contender in row["contenders"].items()}
-        own = times["fastnorm"]
-        cells = []
-        for name in names:
-            if name in times:
-                columns[name].append(times[name] / own)
-            cells.append(f"{times[name] / own:.2f}" if name in times else "wrong" * (name in row["wrong"]))
-        # "axis=1" alone is worth a reader's while; what the id repeats is not.
-        label = row["id"].replace("-alloc", "").replace("-float32", "").replace("-", " ")
-        time = f"{own * 1e6:.2f} µs" if own < 1e-3 else f"{own * 1e3:.2f} ms"
-        lines.append(
-            f"| {label} | {row['threads']} | {time} | {row['bytes_moved'] / own / 1e9:.1f} | "
-            + " | ".join(cells)
-            + " |"
-        )
-    means = [f"{geometric_mean(column):.2f}" if column else "" for column in columns.values()]
-    lines.append("| geometric mean | | | | " + " | ".join(means) + " |")
+        own = document.own(row)
+        cells = [
+            "wrong" if name in row["wrong"] else "" if (ratio := document.ratio(row, name)) is None else f"{ratio:.2f}"
+            for name in names
+        ]
+        speeds = [str(row["threads"]), document.time_text(own), f"{row['bytes_moved'] / own / 1e9:.1f}"]
+        lines.append(f"| {' | '.join([document.label(row), *speeds, *cells])} |")
+    means = (document.mean(document.ratio(row, name) for row in bench["rows"]) for name in names)
+    lines.append("| geometric mean | | | | " + " | ".join("" if m is None else f"{m:.2f}" for m in means) + " |")
     versions = ", ".join(f"{name} {version}" for name, version in bench["versions"].items())
     machine = bench["machine"]
     notes = "".join(f" {name} {note}." for name, note in bench["notes"].items())
+    notes += " Each library ran in a process of its own, in turns with fastnorm." * bench["apart"]
     lines.append(f"\n{machine['cpu']}, {machine['cores']} cores, {bench['config']['isa']}; {versions}.{notes}")
     return "\n".join(lines)
 
@@ -62,11 +58,13 @@ def replace(text: str, name: str, block: str) -> str:
 
 
 def main() -> None:
-    bench = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    folder = Path(sys.argv[1])
+    bench = document.read(folder / "results.json")
     text = README.read_text(encoding="utf-8")
     text = replace(text, "speed", speed(bench))
-    text = replace(text, "accuracy", accuracy.table())
-    accuracy.draw(README.parent / "docs" / "accuracy.svg")
+    text = replace(text, "accuracy", accuracy.table(bench["sections"]["accuracy"]))
+    for name in CHARTS:
+        shutil.copy(folder / f"{name}.svg", README.parent / "docs")
     README.write_text(text, encoding="utf-8")
 
 

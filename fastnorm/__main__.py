@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fastnorm
-from fastnorm._bench import apart, cases, document, peers, report, run
+from fastnorm._bench import apart, cases, charts, document, page, peers, report, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +45,8 @@ def _check() -> int:
 
 
 def _bench(selected: Sequence[cases.Case], options: argparse.Namespace) -> int:
+    if options.report is not None and (refusal := charts.refusal()) is not None:
+        raise SystemExit(refusal)
     errors = dict(run.check(selected))
     failed = [case.id for case, error in errors.items() if error > 1]
     print(
@@ -55,16 +57,22 @@ def _bench(selected: Sequence[cases.Case], options: argparse.Namespace) -> int:
         print("failed    " + ", ".join(failed))
         return 1
 
-    runs = (_measure_apart if options.apart else _measure)(selected, options)
+    each_apart = options.apart or options.report is not None
+    runs = (_measure_apart if each_apart else _measure)(selected, options)
     results = document.make(
         runs.rows,
         errors,
         runs.peers,
         options.threads,
         seconds=options.seconds,
-        apart=options.apart,
+        apart=each_apart,
         failures=runs.failures,
     )
+    if options.report is not None:
+        results["sections"], failures = page.sections(options.seconds, _say)
+        results["failures"] += failures
+        page.write(options.report, results)
+        print(f"report    {options.report / 'index.html'}")
     if options.json is not None:
         document.write(options.json, results)
     return 0
@@ -130,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
         help="time for each row, at least five rounds of all but slow peers (default: %(default)s)",
     )
     bench.add_argument("--json", type=_file, metavar="FILE", help="write all measurements to FILE")
+    bench.add_argument(
+        "--report",
+        type=_folder,
+        metavar="DIR",
+        help="write a page with charts to DIR, which is made if need be; implies --apart",
+    )
     bench.add_argument("--apart", action="store_true", help="each peer in a process of its own")
     commands.add_parser("check", help="compare every case with the reference")
     commands.add_parser("info", help="show what this build is and what it runs on")
@@ -158,6 +172,13 @@ def _file(text: str) -> Path:
     path = Path(text)
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{path.parent} is not a directory")
+    return path
+
+
+def _folder(text: str) -> Path:
+    path = _file(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is not a directory")
     return path
 
 
