@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import fastnorm
-from fastnorm._bench import apart, cases, charts, document, page, peers, report, run
+from fastnorm._bench import apart, cases, charts, compare, document, page, peers, report, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +76,8 @@ def _bench(selected: Sequence[cases.Case], options: argparse.Namespace) -> int:
         print(f"report    {options.report / 'index.html'}")
     if options.json is not None:
         document.write(options.json, results)
+    if options.compare is not None:
+        print(compare.text(options.compare, results, options.filter))
     return 0
 
 
@@ -145,6 +148,9 @@ def _parser() -> argparse.ArgumentParser:
         help="write a page with charts to DIR, which is made if need be; implies --apart",
     )
     bench.add_argument("--apart", action="store_true", help="each peer in a process of its own")
+    bench.add_argument(
+        "--compare", type=_document, metavar="OLD.json", help="print what moved since a run that wrote OLD.json"
+    )
     commands.add_parser("check", help="compare every case with the reference")
     commands.add_parser("info", help="show what this build is and what it runs on")
     return parser
@@ -180,6 +186,13 @@ def _folder(text: str) -> Path:
     if path.exists() and not path.is_dir():
         raise argparse.ArgumentTypeError(f"{path} is not a directory")
     return path
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        return document.read(Path(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

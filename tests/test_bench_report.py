@@ -1,7 +1,8 @@
-"""The report: the page, the README's figures and accuracy, from made-up times."""
+"""The report: the page, the README's figures, and what moved since another run; the times are made up."""
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import os
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from fastnorm.__main__ import main
-from fastnorm._bench import accuracy, apart, cases, charts, document, page, peers, run, timing
+from fastnorm._bench import accuracy, apart, cases, charts, compare, document, page, peers, run, timing
 from fastnorm._bench.cases import Case
 
 TINY = (
@@ -255,6 +256,91 @@ def test_readme_gets_the_figures_and_the_charts(written, tmp_path, monkeypatch):
     assert "| layer_norm | 1000 | 1.0e-07 | nan | 1.0e-05 |" in text
 
 
+# What moved
+
+
+def changed(results, case, *, fastnorm=1.0, copied=1.0):
+    new = copy.deepcopy(results)
+    for one in new["rows"]:
+        if one["id"] == case.id and one["threads"] == 2:
+            for name, factor in (("fastnorm", fastnorm), ("copy", copied)):
+                for key in ("median", "min", "iqr"):
+                    one["contenders"][name][key] *= factor
+    return new
+
+
+def test_nothing_moved_in_the_same_document_or_on_a_faster_machine(results):
+    assert [one for one in compare.compare(results, results).both if one.moved] == []
+    faster = changed(results, TINY[0], fastnorm=0.2, copied=0.2)
+    assert [one for one in compare.compare(results, faster).both if one.moved] == []
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_what_moved_more_than_its_spread_is_said(results, factor):
+    found = compare.compare(results, changed(results, TINY[0], fastnorm=factor))
+    (moved,) = (one for one in found.both if one.moved)
+    assert (moved.label, moved.threads, moved.new / moved.old, moved.relative) == (
+        "layer_norm 4x8", 2, pytest.approx(factor), pytest.approx(factor)
+    )  # fmt: skip
+    text = compare.text(results, changed(results, TINY[0], fastnorm=factor))
+    assert text.splitlines()[0].startswith("compared  8 rows, 1 moved")
+    assert f"{factor:.2f}x" in text
+
+
+def test_what_moved_less_than_its_spread_is_not_said(results):
+    wide = copy.deepcopy(results)
+    for one in wide["rows"]:
+        one["contenders"]["fastnorm"]["iqr"] = 1.1
+    assert not any(one.moved for one in compare.compare(wide, changed(wide, TINY[0], fastnorm=2.0)).both)
+
+
+def test_what_only_some_calls_waited_for_is_not_said(results):
+    new = changed(results, TINY[0], fastnorm=4.0)
+    for one in new["rows"]:
+        one["contenders"]["fastnorm"]["min"] = results["rows"][0]["contenders"]["fastnorm"]["min"]
+    assert not any(one.moved for one in compare.compare(results, new).both)
+
+
+def test_new_and_gone_rows_are_said_but_not_those_that_were_not_chosen(results):
+    less = copy.deepcopy(results)
+    less["rows"] = [one for one in results["rows"] if one["id"] != TINY[1].id]
+    assert compare.text(results, less).splitlines()[-2:] == [
+        f"gone      layer_norm 4x8 out, {n} thr" for n in (1, 2)
+    ]  # fmt: skip
+    assert compare.text(less, results).splitlines()[-2:] == [
+        f"new       layer_norm 4x8 out, {n} thr" for n in (1, 2)
+    ]  # fmt: skip
+    assert "gone" not in compare.text(results, less, "batch_norm")
+    assert "gone" not in compare.text(results, less | {"threads": [4]})
+
+
+@pytest.mark.usefixtures("tiny")
+def test_bench_compares_with_an_old_file(results, tmp_path, capsys):
+    document.write(tmp_path / "old.json", results)
+    assert main(["bench", *QUICK, "--threads", "1", "--compare", str(tmp_path / "old.json")]) == 0
+    assert "compared  4 rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argument", "content", "message"),
+    [
+        ("--compare", None, "No such file"),
+        ("--compare", "not JSON", "is not JSON"),
+        ("--compare", "[1]", "is not what bench --json or --report writes"),
+        ("--compare", '{"rows": [{"id": "x", "threads": 1}]}', "is not what bench --json or --report writes"),
+        ("--compare", "\ud800", "is not JSON"),
+        ("--report", "a file", "is not a directory"),
+    ],
+)
+def test_bench_refuses_bad_files(argument, content, message, tmp_path, capsys):
+    path = tmp_path / "given"
+    if content is not None:
+        path.write_bytes(content.encode("utf-8", "surrogatepass"))
+    with pytest.raises(SystemExit, match="2"):
+        main(["bench", argument, str(path)])
+    assert message in capsys.readouterr().err
+
+
 # Accuracy
 
 
@@ -273,10 +359,3 @@ def test_accuracy_is_measured_drawn_and_tabled(monkeypatch):
     assert accuracy.table(rows).count(" nan |") == 3
     pytest.importorskip("matplotlib")
     assert "fastnorm" in charts.svg(accuracy.draw, rows)
-
-
-def test_report_wants_a_folder(tmp_path, capsys):
-    (tmp_path / "given").touch()
-    with pytest.raises(SystemExit, match="2"):
-        main(["bench", "--report", str(tmp_path / "given")])
-    assert "is not a directory" in capsys.readouterr().err
