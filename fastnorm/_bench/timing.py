@@ -10,12 +10,14 @@ one's time to three digits.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import statistics
 import time
 import timeit
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +61,12 @@ class Samples:
         return high - low
 
 
-def measure(contenders: Mapping[str, Callable[[], Any]], seconds: float, seed: int = 0) -> dict[str, Samples]:
+def measure(
+    contenders: Mapping[str, Callable[[], Any]],
+    seconds: float,
+    seed: int = 0,
+    within: Callable[[str], AbstractContextManager[Any]] = contextlib.nullcontext,
+) -> dict[str, Samples]:
     """Time each contender.
 
     Parameters
@@ -70,6 +77,8 @@ def measure(contenders: Mapping[str, Callable[[], Any]], seconds: float, seed: i
         contender that has taken so long alone (and at least `LONG`) leaves after two samples.
     seed : int, optional
         Of the order within the rounds.
+    within : callable, optional
+        From a contender's name to the context, such as a number of threads, that its samples are taken in.
 
     Returns
     -------
@@ -81,7 +90,8 @@ def measure(contenders: Mapping[str, Callable[[], Any]], seconds: float, seed: i
     loops: dict[str, int] = {}
     times: dict[str, list[float]] = {}
     for name, timer in timers.items():
-        loops[name], times[name] = _loops(timer)
+        with within(name):
+            loops[name], times[name] = _loops(timer)
     enough = max(seconds, LONG)
     rounds = 0
     while rounds < MIN_ROUNDS or time.perf_counter() < end:
@@ -89,9 +99,10 @@ def measure(contenders: Mapping[str, Callable[[], Any]], seconds: float, seed: i
             if len(times[name]) > 1 and sum(times[name]) * loops[name] >= enough:
                 continue
             settle()
-            if not times[name] or times[name][-1] < LONG:
-                timers[name].timeit(1)
-            times[name].append(timers[name].timeit(loops[name]) / loops[name])
+            with within(name):
+                if not times[name] or times[name][-1] < LONG:
+                    timers[name].timeit(1)
+                times[name].append(timers[name].timeit(loops[name]) / loops[name])
         rounds += 1
     return {name: Samples(tuple(times[name]), loops[name]) for name in contenders}
 
