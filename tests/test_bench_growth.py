@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 import json
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fastnorm
-from fastnorm._bench import agreement, growth, small, timing
+from fastnorm._bench import agreement, growth, machine, small, timing
 from fastnorm._bench.cases import Case
 
 COMMON = {"family": "made up", "bytes": 8, "caches": {"L1": 10**5, "L2": 10**6}, "others": 0.0, "left_out": None}
@@ -45,15 +46,24 @@ def test_both_neighbours_have_to_be_faster():
     assert growth.cliffs(made_up([1e-9, 1e-9, 2e-9, 2e-9, 1e-9])) == []
 
 
+def test_step_up_is_a_cliff_only_where_a_length_is_swept():
+    times = [3e-9, 1e-9, 1e-9, 1.6e-9, 1.6e-9, 1.2e-9]
+    rows = made_up(times, series="length")
+    assert growth.cliffs(rows) == [rows[3]]
+    assert growth.cliffs(made_up(times)) == []
+
+
 def test_slow_teams_are_those_below_their_share():
     alone = made_up([1e-9, 1e-9, 1e-9])
     team = made_up([1.04e-9, 1.06e-9, 0.5e-9], threads=2)
     assert growth.slow_teams(alone + team) == [(team[1], pytest.approx(1 / 1.06))]
 
 
-def test_what_others_disturbed_is_no_finding():
+def test_team_that_others_disturbed_is_no_finding():
     disturbed = {"others": growth.QUIET + 0.1}
-    assert growth.cliffs(made_up([1e-9, 1e-9, 9e-9, 1e-9], **disturbed)) == []
+    cliff = [1e-9, 1e-9, 9e-9, 1e-9]
+    assert growth.cliffs(made_up(cliff, threads=2, **disturbed)) == []
+    assert len(growth.cliffs(made_up(cliff, **disturbed))) == 1  # one thread's fastest sample is its own
     assert growth.slow_teams(made_up([1e-9]) + made_up([9e-9], threads=2, **disturbed)) == []
 
 
@@ -100,7 +110,7 @@ def test_rows_of_growth_are_complete(monkeypatch):
 
 
 def test_what_memory_cannot_hold_is_left_out_and_said(monkeypatch):
-    monkeypatch.setattr(growth, "free_memory", lambda: 4000)
+    monkeypatch.setattr(machine, "free_memory", lambda: 4000)
     rows = growth.measure(0, largest=1000, threads=(1,), families=("RMS norm",))
     left_out = [row for row in rows if row["left_out"]]
     assert [row["size"] for row in left_out] == [464, 768]
@@ -146,22 +156,24 @@ def test_without_pytorch_nothing_is_missing_but_its_time(monkeypatch):
     assert "torch" not in "".join(small.lines(rows))
 
 
-@pytest.mark.parametrize("module", [growth, small])
-def test_chart_is_one_svg(module, tmp_path):
+@pytest.mark.parametrize("what", ["size", "length", "small"])
+def test_chart_is_one_svg(what, tmp_path):
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure
 
-    if module is growth:
-        rows = made_up([1e-9, 1e-9, 2e-9, 1e-9]) + made_up([1e-9] * 4, threads=2) + made_up([1e-9] * 3, series="length")
+    if what != "small":
+        rows = made_up([1e-9, 1e-9, 2e-9, 1e-9], series=what) + made_up([1e-9] * 4, series=what, threads=2)
         rows.append(rows[-1] | {"left_out": "too large", "seconds_per_element": None})
-        texts = ["made up", "2 threads", "copy"]
+        texts = ["made up", "2 threads", "copy", "cliff", {"size": "> L2<", "length": "contiguous length"}[what]]
+        draw = functools.partial(growth.draw, series=what)
     else:
         row = {"function": "layer_norm", "options": "", "mode": "alloc", "path": "small", "nanoseconds": 900.0}
         row |= {"layers": {"timer": 50.0, "kernel": 850.0, "checks": -3.0}, "torch_nanoseconds": 3600.0}
         rows = [row | {"shape": [1, 64]}, row | {"shape": [1, 4, 3, 3], "torch_nanoseconds": None}]
         texts = ["layer_norm 1x64", "kernel", "4.0x"]
+        draw = small.draw
     figure = Figure(layout="constrained")
-    module.draw(figure, rows)
+    draw(figure, rows)
     with pytest.MonkeyPatch.context() as patch:
         import matplotlib
 

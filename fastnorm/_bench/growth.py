@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import fastnorm
-from fastnorm._bench import timing
+from fastnorm._bench import machine, timing
 from fastnorm._bench.cases import Case
 from fastnorm._bench.run import copy_call
 
@@ -180,8 +178,8 @@ def measure(
 def _measure(name: str, series: str, place: int, case: Case, threads: Sequence[int], seconds: float) -> list[Row]:
     size = math.prod(case.shape)
     common = {"family": name, "series": series, "place": place, "size": size, "shape": list(case.shape)}
-    common |= {"bytes": case.bytes_moved, "caches": caches()}
-    free = free_memory()
+    common |= {"bytes": case.bytes_moved, "caches": machine.caches()}
+    free = machine.free_memory()
     if free is not None and case.bytes_moved > SHARE * free:
         why = f"needs {case.bytes_moved / 1e9:.1f} GB of {free / 1e9:.1f} GB free"
         times = dict.fromkeys(
@@ -217,11 +215,11 @@ def _quiet_samples(
     """The least disturbed of some attempts, and how many cores others used meanwhile."""
     best: tuple[dict[str, timing.Samples], float | None] | None = None
     for _ in range(ATTEMPTS):
-        before, start = _others(), time.perf_counter()
+        before, start = machine.others_seconds(), time.perf_counter()
         samples = timing.measure(
             contenders, seconds, within=lambda who: fastnorm.threads(1 if who == "copy" else int(who))
         )
-        after, elapsed = _others(), time.perf_counter() - start
+        after, elapsed = machine.others_seconds(), time.perf_counter() - start
         others = None if before is None or after is None else max(after - before, 0.0) / elapsed
         if best is None or best[1] is None or (others is not None and others < best[1]):
             best = samples, others
@@ -231,26 +229,18 @@ def _quiet_samples(
     return best
 
 
-def _others() -> float | None:
-    """Seconds that all cores together have spent on anything but this process, where the system says so."""
-    try:
-        ticks = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-        busy = sum(ticks) - sum(ticks[3:5])  # idle, and waiting for a disk
-        return busy / os.sysconf("SC_CLK_TCK") - time.process_time()
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
 def cliffs(rows: Sequence[Row]) -> list[Row]:
     """Rows that are slower for each element than `CLIFF` times both of their neighbours in the series.
 
-    What was measured beside busy neighbours does not count. A cache that is full cannot make a cliff: the next larger
-    size is in the same cache or a slower one. Where a length is swept, the size stays the same.
+    Where a length is swept, the size stays the same, so that a longer one has no reason to be slower: there it is
+    enough to be so much slower than the row before. A team that others disturbed does not count.
     """
     found = []
     for series in _series(rows):
-        for before, row, after in zip(series, series[1:], series[2:], strict=False):
-            limit = max(before["seconds_per_element"], after["seconds_per_element"])
+        for before, row, after in zip(series[:-1], series[1:], [*series[2:], None], strict=True):
+            limit = before["seconds_per_element"]
+            if row["series"] == "size":
+                limit = max(limit, after["seconds_per_element"]) if after else math.inf
             if row["seconds_per_element"] > CLIFF * limit and _is_quiet(row):
                 found.append(row)
     return found
@@ -276,7 +266,8 @@ def regime(row: Row) -> str:
 
 
 def _is_quiet(row: Row) -> bool:
-    return (row["others"] or 0.0) <= QUIET
+    """One thread finds a core: its fastest sample can be trusted."""
+    return row["threads"] == 1 or (row["others"] or 0.0) <= QUIET
 
 
 def _key(row: Row) -> tuple[Any, ...]:
@@ -313,81 +304,72 @@ def _text(row: Row) -> str:
     return f"{row['family']} {shape}, {row['threads']} thr, {regime(row)}: {best:.2f} ns (median {median:.2f})"
 
 
-def draw(figure: Any, rows: Sequence[Row]) -> None:
-    """Draw one small chart for each family on a matplotlib figure, whose size this sets."""
+def draw(figure: Any, rows: Sequence[Row], series: str = "size") -> None:
+    """Draw one small chart for each family on a matplotlib figure, whose size this sets.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    rows : sequence of dict
+    series : {"size", "length"}, optional
+        What to draw times against.
+    """
     columns = 3
+    steep = [row for row in cliffs(rows) if row["series"] == series]
+    rows = [row for row in rows if row["series"] == series and row["left_out"] is None]
     names = list(dict.fromkeys(row["family"] for row in rows))
-    height = math.ceil(len(names) / columns)
+    height = max(math.ceil(len(names) / columns), 1)
     figure.set_size_inches(10, 1.2 + 2 * height)
     panels = figure.subplots(height, columns, sharex=True, sharey=True, squeeze=False).flat
-    steep = cliffs(rows)
     for axes, name in itertools.zip_longest(panels, names):
         if name is None:
             axes.set_visible(False)
             continue
-        axes.set(xscale="log", yscale="log")
+        axes.set(xscale="log" if series == "size" else "linear", yscale="log")
         axes.set_title(name, fontsize="medium")
         axes.grid(color=GREY, alpha=0.25, linewidth=0.5)
         axes.minorticks_off()
         axes.spines[["top", "right"]].set_visible(False)
-        ours = [row for row in rows if row["family"] == name and row["left_out"] is None]
+        ours = [row for row in rows if row["family"] == name]
         _draw_family(axes, ours, [row for row in steep if row["family"] == name])
-        for cache, size in list(ours[-1]["caches"].items())[1:] if ours else ():
+        for cache, size in list(ours[-1]["caches"].items())[1:] if series == "size" else ():
             elements = size * ours[-1]["size"] / ours[-1]["bytes"]
             axes.axvline(elements, color=GREY, linewidth=0.8, linestyle=":")
             axes.annotate(
                 f" {cache}", (elements, 0.9), xycoords=("data", "axes fraction"), fontsize="small", color=GREY
             )
-    figure.supxlabel("elements", fontsize="medium")
+    what = "elements"
+    if series == "length":
+        what = f"contiguous length (lines, of images) beside powers of two, of {SWEPT:.0e} elements"
+    figure.supxlabel(what, fontsize="medium")
     figure.supylabel("ns for each element", fontsize="medium")
     found = {text: one for axes in figure.axes for one, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    texts = sorted(found)
-    handles = [found[text] for text in texts]
-    figure.legend(handles, texts, loc="outside upper center", ncols=4, frameon=False, fontsize="small")
+    handles = [found[text] for text in sorted(found)]
+    figure.legend(handles, sorted(found), loc="outside upper center", ncols=5, frameon=False, fontsize="small")
 
 
 def _draw_family(axes: Any, rows: Sequence[Row], steep: Sequence[Row]) -> None:
+    lengths = sorted({row["place"] for row in rows if row["series"] == "length"})
+    if lengths:  # side by side, because 4095, 4096 and 4097 are one place on a scale
+        powers = [length for length in lengths if length & (length - 1) == 0]
+        axes.set_xticks([lengths.index(power) for power in powers], [str(power) for power in powers])
+
+    def place(row: Row) -> Any:
+        return lengths.index(row["place"]) if lengths else row["place"]
+
     def points(rows: Sequence[Row], time: str = "seconds_per_element", **style: Any) -> None:
-        axes.plot([row["size"] for row in rows], [1e9 * row[time] for row in rows], **style)
+        axes.plot([place(row) for row in rows], [1e9 * row[time] for row in rows], **style)
 
     for series in _series(rows):
-        threads, swept = series[0]["threads"], series[0]["series"] == "length"
+        threads = series[0]["threads"]
         colour = COLOURS[min(threads - 1, 1)]
-        label = f"{threads} thread{'s' if threads > 1 else ''}"
-        if swept:
-            label += ", other lengths"
-            points(series, color=colour, linestyle="", marker="_", alpha=0.6, label=label)
-        else:
-            points(series, color=colour, linewidth=1.5, label=label)
-            if threads == 1:
-                points(series, "copy_seconds_per_element", color=GREY, linewidth=1.5, zorder=1, label="copy")
-            disturbed = [row for row in series if threads > 1 and not _is_quiet(row)]
-            points(disturbed, color=colour, linestyle="", marker="x", markersize=4, label="others used a core")
+        points(series, color=colour, linewidth=1.5, label=f"{threads} thread{'s' if threads > 1 else ''}")
+        if threads == 1:
+            points(series, "copy_seconds_per_element", color=GREY, linewidth=1.5, zorder=1, label="copy")
+        disturbed = [row for row in series if not _is_quiet(row)]
+        points(disturbed, color=colour, linestyle="", marker="x", markersize=4, label="others used a core")
     points(steep, color=GREY, linestyle="", marker="o", markersize=9, markerfacecolor="none", label="cliff")
     for row in steep:
-        where = (row["size"], 1e9 * row["seconds_per_element"])
-        text = f"{row['place']}" if row["series"] == "length" else f"{row['size']:.1e}"
+        where = (place(row), 1e9 * row["seconds_per_element"])
+        text = f"{row['place']}" if row["series"] == "length" else f"{row['place']:.1e}"
         axes.annotate(text, where, textcoords="offset points", xytext=(7, 2), fontsize="x-small", color=GREY)
-
-
-def caches() -> dict[str, int]:
-    """Bytes of the data caches of the first core, from the fastest; empty where the system does not say."""
-    found = {}
-    for one in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
-        kind, level, size = ((one / name).read_text().strip() for name in ("type", "level", "size"))
-        if kind != "Instruction" and size.endswith("K"):
-            found[f"L{level}"] = int(size[:-1]) * 1024
-    return found
-
-
-def free_memory() -> int | None:
-    """Bytes that can be had without swapping, where the system says so."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
