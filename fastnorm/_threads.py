@@ -90,7 +90,8 @@ def default_threads() -> tuple[int, str]:
 def set_num_threads(n: int) -> None:
     """Set the number of threads that each call of this process may use.
 
-    Small calls use fewer. The results do not depend on it, to the last bit.
+    Small calls use fewer. The results do not depend on it, to the last bit. A number that was set is used; by default
+    calls use one thread for a while whenever other processes turn out to hold the CPUs.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ def set_num_threads(n: int) -> None:
     if n > 1 and not tasks.openmp:
         warnings.warn("fastnorm was built without OpenMP: calls use one thread", RuntimeWarning, stacklevel=2)
         n = 1
-    tasks.set_process_limit(n)
+    tasks.set_process_limit(n, False)
     _process_threads, _why = n, "set_num_threads"
 
 
@@ -183,4 +184,4 @@ def why() -> str:
 
 
 _process_threads, _why = default_threads()
-tasks.set_process_limit(_process_threads)
+tasks.set_process_limit(_process_threads, _why != "FASTNORM_NUM_THREADS")

@@ -389,3 +389,28 @@ def test_show_config_refuses_other_modes(mode):
     message = f"^mode is {re.escape(repr(mode))}, expected 'stdout' or 'dicts'$"
     with pytest.raises(ValueError, match=message):
         fastnorm.show_config(mode=mode)
+
+
+@needs_openmp
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="no /proc here")
+@pytest.mark.parametrize(("variable", "started"), [("OMP_NUM_THREADS", "0 1"), ("FASTNORM_NUM_THREADS", "1 0")])
+def test_a_default_team_rests_where_others_hold_the_cores(variable, started):
+    """And a number that was asked for is used."""
+    code = """
+        import os
+        import numpy as np
+        from fastnorm._kernels import tasks
+
+        x = np.ones((4096, 256), "float32")
+
+        def started():
+            before = len(os.listdir("/proc/self/task"))
+            fastnorm.layer_norm(x)
+            return len(os.listdir("/proc/self/task")) - before
+
+        tasks.rest_after(10**10)
+        print(started(), end=" ")
+        with fastnorm.threads(2):
+            print(started())
+    """
+    assert printed(code, **{variable: "2"}) == started

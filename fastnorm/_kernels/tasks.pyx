@@ -4,8 +4,8 @@ Every kernel cuts its work into tasks by the problem's shape alone and hands the
 decides who does a task, never what a task is, and the bits do not change. The limit is passed to each loop:
 `omp_set_num_threads` would change it for every other user of the process's OpenMP.
 """
-from cython.parallel cimport prange
-from libc.stdint cimport uint64_t
+from cython.parallel cimport parallel
+from libc.stdint cimport int64_t, uint64_t
 
 from fastnorm._kernels.problem cimport fn_float_mode_enter, fn_float_mode_leave
 
@@ -16,7 +16,19 @@ cdef extern from "team.h" nogil:
     int fn_forked
     int fn_watch_fork()
     int omp_get_max_threads()
+    int omp_get_num_threads()
+    int omp_get_thread_num()
     bint omp_in_parallel()
+
+cdef extern from "share.h" nogil:
+    ctypedef struct fn_share:
+        int64_t lost
+    void fn_share_out(fn_share *share, Py_ssize_t tasks, int threads)
+    Py_ssize_t fn_take(fn_share *share, int me)
+    void fn_meet(fn_share *share, int threads, int64_t cpu_start)
+    int64_t fn_cpu_ns()
+    bint fn_resting()
+    void fn_rest_after(int64_t lost)
 
 
 # A team costs up to 50 us to wake (passive waiting), so it must have more work than that: 2 MB moved in the last-level
@@ -25,6 +37,7 @@ TEAM_BYTES = 2 << 20
 cdef Py_ssize_t BYTES_PER_THREAD = 1 << 20
 
 cdef int process_limit = 1
+cdef bint is_default = True  # nobody has asked for process_limit
 cdef int omp_threads_at_import = omp_get_max_threads()
 
 
@@ -34,12 +47,25 @@ cdef void guarded(task_t task, void *context, Py_ssize_t index) noexcept nogil:
     fn_float_mode_leave(mode)
 
 
+cdef void take_part(task_t task, void *context, fn_share *share) noexcept nogil:
+    cdef int me = omp_get_thread_num()
+    cdef int64_t cpu_start = fn_cpu_ns()
+    cdef Py_ssize_t index = fn_take(share, me)
+    while index >= 0:
+        guarded(task, context, index)
+        index = fn_take(share, me)
+    fn_meet(share, omp_get_num_threads(), cpu_start)
+
+
 cdef void run(task_t task, void *context, Py_ssize_t n_tasks, int threads) noexcept nogil:
     """Call `task(context, index)` for each index below `n_tasks`, which may run at the same time and in any order."""
     cdef Py_ssize_t index
+    cdef fn_share share
     if threads > 1:
-        for index in prange(n_tasks, schedule="static", num_threads=threads):
-            guarded(task, context, index)
+        fn_share_out(&share, n_tasks, threads)
+        with parallel(num_threads=threads):
+            take_part(task, context, &share)
+        fn_rest_after(share.lost)
     else:  # no OpenMP construct: a forked child, or a caller's own parallel region, must not meet one
         for index in range(n_tasks):
             guarded(task, context, index)
@@ -59,7 +85,7 @@ cdef int limit() noexcept nogil:
 
 cdef int team_for(Py_ssize_t bytes_moved) noexcept nogil:
     """The number of threads that `bytes_moved` bytes of reading and writing are worth."""
-    if bytes_moved < TEAM_BYTES:
+    if bytes_moved < TEAM_BYTES or (is_default and fn_thread_limit == 0 and fn_resting()):
         return 1
     return <int>min(<Py_ssize_t>limit(), bytes_moved // BYTES_PER_THREAD)
 
@@ -77,9 +103,15 @@ def is_forked() -> bool:
     return fn_forked != 0
 
 
-def set_process_limit(int threads) -> None:
-    global process_limit
+def set_process_limit(int threads, bint default) -> None:
+    global process_limit, is_default
     process_limit = threads
+    is_default = default
+
+
+def rest_after(int64_t lost) -> None:
+    """As if a loop's thread had not run for so many nanoseconds."""
+    fn_rest_after(lost)
 
 
 def swap_thread_limit(int threads) -> int:
