@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import math
 import subprocess
 import sys
-import time
+import timeit
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -261,17 +263,32 @@ def test_samples_summarise():
     assert (samples.median, samples.min, samples.iqr) == (3.0, 1.0, 2.0)
 
 
-def test_measure_makes_the_least_rounds_and_long_samples():
-    calls = []
-    samples = timing.measure({"append": lambda: calls.append(1)}, seconds=0)["append"]
-    assert len(samples.seconds) == timing.MIN_ROUNDS
-    assert samples.loops > 100
-    assert len(calls) > timing.MIN_ROUNDS * samples.loops
+@pytest.fixture
+def takes(monkeypatch):
+    """Calls that take so many seconds of a clock that nothing else moves, and how many of them were made."""
+    now, calls = [0.0], Counter()
+    monkeypatch.setattr(timing.timeit, "Timer", functools.partial(timeit.Timer, timer=lambda: now[0]))
+
+    def call(seconds):
+        now[0] += seconds
+        calls[seconds] += 1
+
+    return lambda seconds: functools.partial(call, seconds), calls
 
 
-def test_slow_contender_leaves_after_two_samples():
-    samples = timing.measure({"slow": lambda: time.sleep(0.06), "quick": lambda: None}, seconds=0.1)
-    assert len(samples["slow"].seconds) == 2
+def test_measure_makes_the_least_rounds_and_long_samples(takes):
+    make, calls = takes
+    samples = timing.measure({"quick": make(1e-6)}, seconds=0)["quick"]
+    assert samples.seconds == pytest.approx([1e-6] * timing.MIN_ROUNDS)
+    assert 1 <= samples.loops * 1e-6 / timing.SAMPLE <= 1.5
+    assert calls[1e-6] > timing.MIN_ROUNDS * (samples.loops + 1)  # each round warms up
+
+
+def test_slow_contender_leaves_after_two_samples(takes):
+    make, calls = takes
+    samples = timing.measure({"slow": make(0.06), "quick": make(1e-6)}, seconds=0.1)
+    assert samples["slow"].seconds == pytest.approx([0.06] * 2)
+    assert calls[0.06] == 2
     assert len(samples["quick"].seconds) >= timing.MIN_ROUNDS
 
 
