@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--seconds",
         type=float,
-        default=0.1,
+        default=apart.DEFAULT,
         metavar="S",
         help="time for each row, at least five rounds of all but slow peers (default: %(default)s)",
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -67,15 +69,27 @@ def test_call_returns_or_says_how_the_process_died():
     assert apart.call(os._exit, 7) == (None, "died with exit status 7")
 
 
+def test_process_that_hangs_is_ended_and_is_a_death():
+    assert apart.call(time.sleep, 600, patience=0.1) == (None, "hung for 0.1 s")
+    assert multiprocessing.active_children() == []
+
+
+def test_patience_grows_with_the_seconds_of_a_row():
+    assert apart.patience(0) == apart.patience(apart.DEFAULT) == apart.PATIENCE
+    assert apart.patience(3 * apart.DEFAULT) == pytest.approx(3 * apart.PATIENCE)
+
+
 def made_up(name, selected, n, seconds):
-    """In place of `apart._measure`: jax dies at the second case, opencv at its start."""
+    """In place of `apart._measure`: jax dies at the second case, opencv at its start, openvino hangs at the third."""
     if name == "opencv":
         os._exit(2)
     yield apart.About(f"{name} 1", "")
     for case in selected:
+        if (name, case) == ("openvino", TINY[2]):
+            time.sleep(600)
         if (name, case) == ("jax", TINY[1]):
             os.kill(os.getpid(), signal.SIGKILL)
-        own = {"numpy": 1.0, "torch": 2.0, "jax": 4.0}[name]
+        own = {"numpy": 1.0, "torch": 2.0, "jax": 4.0, "openvino": 1.0}[name]
         wrong = ("torch",) if (name, case) == ("torch", TINY[2]) else ()
         samples = {"fastnorm": times(own, own), "copy": times(3 * own, 3 * own), name: times(6.0, 6.0)}
         samples = {} if wrong else samples
@@ -100,6 +114,14 @@ def test_apart_merges_processes_and_loses_no_more_than_one_died_at(monkeypatch):
     ]
     assert set(runs.failures) < set(said)
     assert any(line.startswith("torch, 2 threads: 3 of 4 cases") for line in said)
+
+
+def test_apart_goes_on_after_a_case_that_hangs(monkeypatch):
+    monkeypatch.setattr(apart, "_measure", made_up)
+    monkeypatch.setattr(apart, "PATIENCE", 5.0)  # in which a process has to start, too
+    runs = apart.bench(TINY, [1], ["openvino"], 0, lambda line: None)
+    assert runs.failures == [f"openvino, 1 thread: hung for 5 s at {TINY[2].id}"]
+    assert [row.ratio("openvino") for row in runs.rows] == [6, 6, None, 6]
 
 
 def test_row_without_its_first_process_is_that_of_the_next():

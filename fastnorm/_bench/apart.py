@@ -2,8 +2,8 @@
 
 One process after the other: first fastnorm, a copy and NumPy, then fastnorm beside each peer in turns. A peer is
 compared with fastnorm in its own process only. Processes are started afresh for each number of threads, because some
-libraries fix theirs when they start. One that dies is reported with the case it died at, and another goes on with the
-next case.
+libraries fix theirs when they start. One that dies, or hangs and is ended, is reported with the case it was at, and
+another goes on with the next case.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from fastnorm._bench.cases import Case
 
 T = TypeVar("T")
 
+# Seconds without a row or section after which a process is taken to hang, where `DEFAULT` seconds are given to each.
+PATIENCE = 600.0
+DEFAULT = 0.1
+
 
 class Died(Exception):
-    """A process ended before its work did."""
-
-    def __init__(self, exitcode: int) -> None:
-        # A negative status is the signal that ended it.
-        super().__init__(f"signal {-exitcode}" if exitcode < 0 else f"exit status {exitcode}")
+    """A process ended, or had to be ended, before its work did: the text says how."""
 
 
 @dataclass
@@ -57,13 +57,14 @@ class Runs:
     failures: list[str] = field(default_factory=list)
 
 
-def iterate(function: Callable[..., Iterator[T]], *arguments: Any) -> Iterator[T]:
+def iterate(function: Callable[..., Iterator[T]], *arguments: Any, patience: float = PATIENCE) -> Iterator[T]:
     """What a generator function, called in a fresh process, yields.
 
     Raises
     ------
     Died
-        The process ended with an error, whose traceback it has written to stderr.
+        The process ended with an error, whose traceback it has written to stderr, or yielded nothing for `patience`
+        seconds.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -71,24 +72,33 @@ def iterate(function: Callable[..., Iterator[T]], *arguments: Any) -> Iterator[T
     process.start()
     sender.close()
     try:
-        while item := receiver.recv():
+        while receiver.poll(patience):
+            if not (item := receiver.recv()):
+                return
             yield item[0]
+        raise Died(f"hung for {patience:g} s")
     except (EOFError, OSError):  # before a message, or within one
         process.join()
-        raise Died(process.exitcode or 0) from None
+        status = process.exitcode or 0
+        raise Died(f"died with signal {-status}" if status < 0 else f"died with exit status {status}") from None
     finally:
-        process.kill()  # which is running only if nobody wants the rest
+        process.kill()  # which is running only if it hangs, or nobody wants the rest
         process.join()
         receiver.close()
 
 
-def call(function: Callable[..., Any], *arguments: Any) -> tuple[Any, str | None]:
+def call(function: Callable[..., Any], *arguments: Any, patience: float = PATIENCE) -> tuple[Any, str | None]:
     """What a function, called in a fresh process, returns; or None, and how the process died."""
     try:
-        (result,) = iterate(_once, function, *arguments)
+        (result,) = iterate(_once, function, *arguments, patience=patience)
     except Died as end:
-        return None, f"died with {end}"
+        return None, str(end)
     return result, None
+
+
+def patience(seconds: float) -> float:
+    """`PATIENCE`, and more where a row or section gets more seconds than `DEFAULT`."""
+    return PATIENCE * max(1.0, seconds / DEFAULT)
 
 
 def bench(
@@ -144,7 +154,7 @@ def _peer_rows(name: str, cases: Sequence[Case], n: int, seconds: float) -> Iter
     while rest:
         started = False
         try:
-            for item in iterate(_measure, name, rest, n, seconds):
+            for item in iterate(_measure, name, rest, n, seconds, patience=patience(seconds)):
                 yield item
                 if started:
                     rest.pop(0)
@@ -152,7 +162,7 @@ def _peer_rows(name: str, cases: Sequence[Case], n: int, seconds: float) -> Iter
             return
         except Died as end:
             where = f"at {rest.pop(0).id}" if started else "at its start, so nothing of it was timed"
-            yield f"{name}, {_count(n)}: died with {end} {where}"
+            yield f"{name}, {_count(n)}: {end} {where}"
             if not started:
                 return
 

@@ -81,7 +81,7 @@ def sections(seconds: float, say: Callable[[str], None]) -> tuple[dict[str, list
     """Rows of each section by name, and a line for each that could not be measured."""
     found, failures = {}, []
     for section in SECTIONS:
-        rows, failure = apart.call(section.measure, seconds)
+        rows, failure = apart.call(section.measure, seconds, patience=apart.patience(seconds))
         if failure is None:
             found[section.name] = rows
         else:
