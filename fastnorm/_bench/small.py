@@ -143,11 +143,7 @@ def _empty_twin(public: functools.partial[Any]) -> Call:
 def _doors(public: functools.partial[Any], out: Array) -> dict[str, functools.partial[Any]]:
     """What the call went through: ``small`` and the same ``declined``, or ``solve`` and ``kernel``."""
     module = sys.modules[public.func.__module__]
-    watched = [
-        (module, name)
-        for name, one in vars(module).items()
-        if str(getattr(one, "__module__", "")).startswith(small.__name__)
-    ]
+    watched: list[tuple[Any, str]] = [(small, name) for name in vars(small) if name[0] != "_"]
     watched += [(one, "solve") for one in (module, _normalize) if hasattr(one, "solve")]
     watched += [(one, "normalize") for one in (rows, columns)]
     calls: dict[str, functools.partial[Any]] = {}
