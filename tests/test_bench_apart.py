@@ -138,6 +138,18 @@ def test_case_that_no_peer_has_is_timed_alone_or_not_at_all():
     assert set(row.samples) == {"fastnorm", "copy"}
 
 
+def test_note_that_a_peer_learns_is_kept(monkeypatch):
+    monkeypatch.setattr(apart, "_measure", learning)
+    assert apart.bench(TINY, [1], [], 0, lambda line: None).peers == {"numpy": apart.About("1", "learnt")}
+
+
+def learning(name, selected, n, seconds):
+    """In place of `apart._measure`: with a note at the end."""
+    yield apart.About("1", "")
+    yield from (run.Row(case, n, {}, ()) for case in selected)
+    yield apart.About("1", "learnt")
+
+
 def test_jax_apart_has_the_threads_of_the_row():
     pytest.importorskip("jax")
     (note, few), (_, more) = (apart.call(start_jax, n)[0] for n in (1, 4))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -120,7 +122,7 @@ def test_numpy_has_every_function_and_agrees(case):
 
 
 @each
-@pytest.mark.parametrize("name", peers.PEERS)
+@pytest.mark.parametrize("name", [name for name in peers.PEERS if name != "torch.compile"])
 @pytest.mark.filterwarnings("ignore:Numerical issues were encountered")  # scikit-learn, of its float32 results
 def test_peer_agrees_or_lacks_the_function(name, case):
     for package in peers.PEERS[name]:
@@ -128,6 +130,43 @@ def test_peer_agrees_or_lacks_the_function(name, case):
     inputs = case.make_inputs()
     _, wrong = run.prepare_peers(case, inputs, 1, peers.load([name])[0])
     assert wrong == ()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch, of what it imports to compile
+def test_compiled_peer_agrees_and_updates_running_statistics():
+    if not peers.installed(["torch.compile"])[0]:
+        pytest.skip("needs PyTorch and a C++ compiler")
+    peer = peers.load(["torch.compile"])[0]["torch.compile"]
+    training = TINY[4]
+    inputs = training.make_inputs()
+    calls, wrong = run.prepare_peers(training, inputs, 1, {"torch.compile": peer})
+    assert wrong == ()
+    before = inputs.parameters["running_mean"].copy()
+    calls["torch.compile"]()
+    assert (inputs.parameters["running_mean"] != before).all()
+    assert peer.note == ""
+
+
+def test_compiled_peer_says_what_it_cannot_compile(monkeypatch):
+    torch = pytest.importorskip("torch")
+
+    def refuse(x):
+        raise RuntimeError("made up")
+
+    monkeypatch.setattr(torch, "compile", lambda function, **settings: refuse)
+    peer = importlib.import_module("fastnorm._bench.peers.torch_compile")
+    monkeypatch.setattr(peer, "note", "")
+    inputs = TINY[0].make_inputs()
+    for n in (1, 2):
+        with pytest.warns(UserWarning, match="made up"):
+            assert peer.prepare(TINY[0], inputs, n) is None
+    assert peer.note == f"failed to compile {TINY[0].id}"
+
+
+def test_peer_without_its_compiler_is_skipped(monkeypatch):
+    monkeypatch.setitem(peers.PEERS, "numpy", ("numpy", "no-such-compiler"))
+    monkeypatch.setattr(peers, "COMPILER", "no-such-compiler")
+    assert peers.installed(["numpy"]) == ([], ["numpy: no-such-compiler: not installed, skipped"])
 
 
 def test_training_updates_running_statistics_and_the_check_does_not():

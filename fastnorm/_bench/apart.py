@@ -156,7 +156,7 @@ def _peer_rows(name: str, cases: Sequence[Case], n: int, seconds: float) -> Iter
         try:
             for item in iterate(_measure, name, rest, n, seconds, patience=patience(seconds)):
                 yield item
-                if started:
+                if isinstance(item, run.Row):
                     rest.pop(0)
                 started = True
             return
@@ -172,6 +172,7 @@ def _measure(name: str, cases: Sequence[Case], n: int, seconds: float) -> Iterat
     peer = peers.load([] if name == "numpy" else [name])[0][name]
     yield About(peer.version, peer.note)
     yield from run.bench(cases, [n], {name: peer}, seconds, alone=name == "numpy")
+    yield About(peer.version, peer.note)  # which may have learnt something
 
 
 def _once(function: Callable[..., T], *arguments: Any) -> Iterator[T]:

@@ -19,6 +19,7 @@ COLOURS = {
     "fastnorm": "#e6550d",
     "numpy": "#4c9be8",
     "torch": "#9b6bd3",
+    "torch.compile": "#c85fa8",
     "onnxruntime": "#2ca58d",
     "openvino": "#98982f",
     "jax": "#d6616b",

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import shutil
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, cast
 
 from fastnorm._bench.cases import Array, Case, Inputs
 
-# Packages that must be importable for each peer.
+# PyTorch's, unless CXX names another.
+COMPILER = os.environ.get("CXX", "g++")
+
+# Packages that must be importable for each peer, or the compiler. A dot in a name is an underscore in the module's.
 PEERS = {
     "torch": ("torch",),
+    "torch.compile": ("torch", COMPILER),
     "onnxruntime": ("onnxruntime", "onnx"),
     "openvino": ("openvino",),
     "jax": ("jax",),
@@ -45,16 +51,20 @@ def as_array(peer: Peer, case: Case, result: Any) -> Array:
 
 
 def installed(names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Which of the peers in `names` can be imported, and one line for each that cannot; imports nothing."""
+    """Which of the peers in `names` can be had here, and one line for each that cannot; imports nothing."""
     found, skipped = [], []
     for name in names:
-        missing = next((m for m in PEERS[name] if importlib.util.find_spec(m) is None), None)
+        missing = next((one for one in PEERS[name] if not _is_here(one)), None)
         if missing is None:
             found.append(name)
         else:
             subject = name if missing == name else f"{name}: {missing}"
             skipped.append(f"{subject}: not installed, skipped")
     return found, skipped
+
+
+def _is_here(name: str) -> bool:
+    return (shutil.which if name == COMPILER else importlib.util.find_spec)(name) is not None
 
 
 def load(names: Iterable[str]) -> tuple[dict[str, Peer], list[str]]:
@@ -68,7 +78,8 @@ def load(names: Iterable[str]) -> tuple[dict[str, Peer], list[str]]:
         One line for each peer left out.
     """
     found, skipped = installed(names)
-    return {name: cast("Peer", importlib.import_module(f"{__name__}.{name}")) for name in ("numpy", *found)}, skipped
+    modules = {name: f"{__name__}.{name.replace('.', '_')}" for name in ("numpy", *found)}
+    return {name: cast("Peer", importlib.import_module(module)) for name, module in modules.items()}, skipped
 
 
 def affine(y: Any, weight: Any = None, bias: Any = None) -> Any:

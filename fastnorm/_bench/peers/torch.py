@@ -22,12 +22,19 @@ note = ""
 
 
 def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Any] | None:
-    """Bind the functional form; normalised axes are permuted to the end, channels to be second, and back.
-
-    For channels that moves no data: an NHWC array is what torch calls channels-last.
-    """
+    """Bind `function` to x."""
     if case.function not in OPERATIONS:
         return None
+    operation, x = function(case, inputs, threads)
+    return functools.partial(operation, x)
+
+
+def function(case: Case, inputs: Inputs, threads: int) -> tuple[Callable[[torch.Tensor], Any], torch.Tensor]:
+    """The functional form bound to its parameters, and x.
+
+    Normalised axes are permuted to the end, channels to be second, and back. For channels that moves no data: an NHWC
+    array is what torch calls channels-last.
+    """
     torch.set_num_threads(threads)
     # Inference tensors stay outside autograd wherever they are used, so the timed call need not
     # enter inference mode, which would add half of the time of a small norm. But outside it, they
@@ -39,9 +46,9 @@ def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Any] | Non
     operation = OPERATIONS[case.function](case, **parameters)
     order = _order(case)
     if order == tuple(range(x.ndim)):
-        return functools.partial(operation, x)
+        return operation, x
     back = inverse(order)
-    return lambda: operation(x.permute(order)).permute(back)
+    return lambda x: operation(x.permute(order)).permute(back), x
 
 
 def to_numpy(result: torch.Tensor) -> Array:
