@@ -6,6 +6,7 @@ import copy
 import importlib
 import json
 import os
+import pickle
 import re
 import sys
 from html.parser import HTMLParser
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 from fastnorm.__main__ import main
-from fastnorm._bench import accuracy, apart, cases, charts, compare, document, page, peers, run, timing
+from fastnorm._bench import accuracy, apart, cases, charts, compare, document, growth, page, peers, run, timing
 from fastnorm._bench.cases import Case
 
 TINY = (
@@ -254,6 +255,25 @@ def test_readme_gets_the_figures_and_the_charts(written, tmp_path, monkeypatch):
     assert {file.name for file in (tmp_path / "docs").iterdir()} == {"peers.svg", "copy.svg", "accuracy.svg"}
     assert "| batch_norm 2x3x4x4 NCHW,training=True | 2 | 1100.00 ms | 0.0 | 0.95 | 4.55 | wrong |" in text
     assert "| layer_norm | 1000 | 1.0e-07 | nan | 1.0e-05 |" in text
+
+
+def test_sections_can_be_sent_to_a_process_and_their_growth_is_small():
+    pytest.importorskip("matplotlib")
+    sections = {one.name: one for one in pickle.loads(pickle.dumps(page.SECTIONS))}
+    assert list(sections) == ["accuracy", "growth", "small"]
+    row = {"series": "size", "bytes": 8, "caches": {"L1": 10**5, "L2": 10**6, "L3": 10**7}, "left_out": None}
+    times = ("seconds_per_element", "median_seconds_per_element", "copy_seconds_per_element")
+    rows = [
+        row
+        | {"family": name, "threads": n, "place": size, "size": size, "shape": [size], "others": 1.0}
+        | dict.fromkeys(times, 1e-9 * n * (1 + i % 3))
+        for name in growth.FAMILIES
+        for n in (1, 2)
+        for i, size in enumerate(round(10 ** (2 + step / 3)) for step in range(19))
+    ]
+    assert len(charts.svg(sections["growth"].draw, rows)) < 150_000  # each point disturbed, every third a cliff
+    quiet = [one | {"others": 0.0} | dict.fromkeys(times, 1e-9) for one in rows]
+    assert len(charts.svg(sections["growth"].draw, quiet)) < 100_000
 
 
 # What moved

@@ -144,6 +144,7 @@ def measure(
     largest: int = LARGEST,
     threads: Sequence[int] | None = None,
     families: Sequence[str] = tuple(FAMILIES),
+    series: Sequence[str] = ("size", "length"),
 ) -> list[Row]:
     """Time every family at every size.
 
@@ -157,6 +158,8 @@ def measure(
         By default 1 and what a call uses by default.
     families : sequence of str, optional
         Of `FAMILIES`.
+    series : sequence of {"size", "length"}, optional
+        What to vary.
 
     Returns
     -------
@@ -170,8 +173,9 @@ def measure(
     found = []
     for name in families:
         family = FAMILIES[name]
-        for series, place, shape in family.shapes(largest):
-            found += _measure(name, series, place, family.case(shape), teams, seconds)
+        for kind, place, shape in family.shapes(largest):
+            if kind in series:
+                found += _measure(name, kind, place, family.case(shape), teams, seconds)
     return found
 
 
@@ -314,6 +318,8 @@ def draw(figure: Any, rows: Sequence[Row], series: str = "size") -> None:
     series : {"size", "length"}, optional
         What to draw times against.
     """
+    from matplotlib.ticker import EngFormatter, LogLocator
+
     columns = 3
     steep = [row for row in cliffs(rows) if row["series"] == series]
     rows = [row for row in rows if row["series"] == series and row["left_out"] is None]
@@ -327,7 +333,13 @@ def draw(figure: Any, rows: Sequence[Row], series: str = "size") -> None:
             continue
         axes.set(xscale="log" if series == "size" else "linear", yscale="log")
         axes.set_title(name, fontsize="medium")
-        axes.grid(color=GREY, alpha=0.25, linewidth=0.5)
+        # Few and plain, because there are so many panels: else ticks would be half of a file.
+        axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.5)
+        axes.tick_params(length=0)
+        axes.yaxis.set_major_formatter("{x:g}")
+        if series == "size":
+            axes.xaxis.set_major_locator(LogLocator(numticks=5))
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.minorticks_off()
         axes.spines[["top", "right"]].set_visible(False)
         ours = [row for row in rows if row["family"] == name]

@@ -5,13 +5,14 @@ The page is made from the document alone. It asks for nothing from elsewhere, an
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastnorm._bench import accuracy, apart, charts, document, timing
+from fastnorm._bench import accuracy, apart, charts, document, growth, small, timing
 
 
 class Section(NamedTuple):
@@ -27,6 +28,10 @@ class Section(NamedTuple):
     draw: Callable[[Any, Sequence[dict[str, Any]]], None]
 
 
+def _small_calls(seconds: float) -> list[dict[str, Any]]:
+    return small.measure(5 * seconds)  # differences of times want more of them
+
+
 SECTIONS = (
     Section(
         "accuracy",
@@ -35,6 +40,22 @@ SECTIONS = (
         "shows how many digits are lost to a mean that the data shares.",
         accuracy.measure,
         accuracy.draw,
+    ),
+    Section(
+        "growth",
+        "Growth",
+        "Time of fastnorm for each element as arrays grow, into a reused result, and of a copy: a function and shapes "
+        "of its kind in each panel. A circle is a size that takes half as long again as its neighbours, or more.",
+        functools.partial(growth.measure, largest=10**8, series=("size",)),
+        growth.draw,
+    ),
+    Section(
+        "small",
+        "Small calls",
+        "Where the time of a small call goes, by one thread into a new result: timer is the loop that times, arguments "
+        "what any Python function of this signature costs, result the new array. PyTorch's eager call is beside it.",
+        _small_calls,
+        small.draw,
     ),
 )
 
