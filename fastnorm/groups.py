@@ -93,7 +93,7 @@ def group_norm(
     >>> mean
     array([[ 2., 20.]])
     """
-    if dtype is None and not return_stats:
+    if num_groups is not None and dtype is None and not return_stats:  # None is instance norm's, at this door
         answer = small.over_channels(x, weight, bias, num_groups, eps, channel_axis, out)
         if answer is not None:
             return answer

@@ -115,3 +115,8 @@ def test_memory_that_is_shared_is_declined():
         assert (small.over_channels(x, *parameters, None, 1e-5, 1, out) is None) == declined
         assert (small.by_running(x, room[8:24], ones, None, None, 1e-5, 1, out) is None) == declined
         assert (small.by_running(x, ones, room[8:24], None, None, 1e-5, 1, out) is None) == declined
+
+
+def test_no_number_of_groups_is_no_instance_norm():
+    with pytest.raises(TypeError, match="num_groups is None, expected an int"):
+        fastnorm.group_norm(X, None)
