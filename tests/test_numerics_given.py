@@ -107,3 +107,16 @@ def test_a_huge_eps_does_not_show_in_the_running_statistics(form, scale):
     wide = x.astype(np.float64)
     np.testing.assert_allclose(mean, wide.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(var, wide.var(axis=0, ddof=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 8), (200, 40), (8, 40)])
+def test_a_running_mean_of_minus_zero_beside_an_infinite_one(shape):
+    """x - mean has the sign that IEEE arithmetic gives it, whatever other channels hold."""
+    x = np.full(shape, -0.0, np.float32)
+    mean, var = np.full(40, -0.0), np.ones(40)
+    mean[::2] = 0.0
+    for last in (0.0, np.inf):
+        mean[-1] = last
+        y = np.signbit(fastnorm.batch_norm(x, mean, var))[:, :-1]
+        assert y[:, ::2].all()
+        assert not y[:, 1::2].any()

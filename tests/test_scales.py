@@ -309,3 +309,14 @@ def test_inputs_are_refused():
         for x, message in [(X.astype("c8"), "has dtype complex64, expected "), (np.ma.array(X), "is a masked array")]:
             with pytest.raises(TypeError, match="^x " + message):
                 function(x)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("p", [1, 2])
+def test_an_eps_near_the_end_of_the_range_beside_unusual_data(p, axis):
+    """Quotients below the normal range keep their bits."""
+    x = normal((70, 70), "float64", scale=1e-4)
+    expected = fastnorm.normalize(x, p=p, axis=axis, eps=1.1e305)
+    x[5, 5] = 1e308
+    y = fastnorm.normalize(x, p=p, axis=axis, eps=1.1e305)
+    np.testing.assert_array_equal(np.delete(y, 5, 1 - axis), np.delete(expected, 5, 1 - axis))

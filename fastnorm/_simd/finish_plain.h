@@ -41,7 +41,8 @@ static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width,
     const double low = fn_low(IS_F64(C)), high = fn_high(IS_F64(C)), *mean = acc, *mean_lo = acc + width;
     const double smallest = IS_F64(C) ? DBL_MIN : FLT_MIN, largest = IS_F64(C) ? DBL_MAX : FLT_MAX;
     const double *m2 = acc + 2 * width;
-    const double centered = fn_is_centered(p->statistic) || p->statistic == FN_GIVEN; /* 1 or 0 */
+    const int of_mean = fn_is_centered(p->statistic) || p->statistic == FN_GIVEN;
+    const double centered = of_mean ? 1 : 0, nought = of_mean ? -0.0 : 0.0; /* a given mean keeps its sign */
     const double elements = (double)(p->outer * p->segments * p->run), eps = p->eps;
     const double lost = elements * (IS_F64(C) ? 0x1p-1074 : 0x1p-149);
     double rstd[FN_TILE], none[FN_TILE];
@@ -58,9 +59,10 @@ static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width,
         const int squares = p->statistic == FN_NORM_2;
         const double least = squares ? low : 0, most = squares ? high : DBL_MAX;
         for (ptrdiff_t c = 0; c < width; c++) {
-            double root = sqrt(m2[c]), norm = squares ? root : m2[c];
+            double root = sqrt(m2[c]), norm = squares ? root : m2[c], divisor = norm > eps ? norm : eps;
             plain &= ((m2[c] >= least) & (m2[c] <= most)) | (squares & (sqrt(m2[c] + lost) < eps));
-            rstd[c] = 1.0 / (norm > eps ? norm : eps);
+            plain &= divisor <= 0x1p1000; /* beyond it fn_set_divisor scales the data */
+            rstd[c] = 1.0 / divisor;
         }
     } else {
         for (ptrdiff_t c = 0; c < width; c++) {
@@ -70,7 +72,7 @@ static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width,
         }
     }
     for (ptrdiff_t c = 0; c < width; c++) {
-        double exact = mean[c] * centered + 0.0, scale = rstd[c] * weight[c], magnitude = fabs(scale);
+        double exact = mean[c] * centered + nought, scale = rstd[c] * weight[c], magnitude = fabs(scale);
         TYPE(C) rounded = (TYPE(C))exact;
         double rest = (exact - rounded) + mean_lo[c] * centered;
         double without_scale = bias[c] + 0.0, with_rest = bias[c] - rest * scale; /* no branch, or no vectors */
