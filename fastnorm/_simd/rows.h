@@ -72,8 +72,8 @@ static void IN_XY(apply_piece)(const fn_problem *p, IN_XY(plan) * plan, ptrdiff_
 }
 
 /* n statistics from s on, of one leaf each and of one batch index: their moments, then what follows from them side by
- * side, then their apply. A division and a root take longer than a short row. 0, and nothing is written, where one of
- * them is not plain. */
+ * side, then their apply. A division and a root take longer than a short row. 0, and y is not written, where one of them
+ * is not plain. */
 static int IN_XY(row_group)(const fn_problem *p, IN_XY(plan) * plan, ptrdiff_t s, ptrdiff_t n)
 {
     const ptrdiff_t batch = s / p->keep, keep = s % p->keep, length = p->segments * p->run;
@@ -109,7 +109,7 @@ static void IN_XY(rows)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
     IN_XY(make_plan)(p, &plan);
     for (ptrdiff_t s = first, next; s < last; s = next) {
         const ptrdiff_t left = last - s, in_batch = p->keep - s % p->keep;
-        next = s + (plan.group < 2 ? 1 : fn_least(plan.group, fn_least(left, in_batch)));
+        next = s + (plan.group ? fn_least(plan.group, fn_least(left, in_batch)) : 1);
         if (plan.group && IN_XY(row_group)(p, &plan, s, next - s))
             continue;
         for (; s < next; s++) {
