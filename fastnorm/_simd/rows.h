@@ -72,8 +72,8 @@ static void IN_XY(apply_piece)(const fn_problem *p, IN_XY(plan) * plan, ptrdiff_
 }
 
 /* n statistics from s on, of one leaf each and of one batch index: their moments, then what follows from them side by
- * side, then their apply. A division and a root take longer than a short row. 0, and y is not written, where one of them
- * is not plain. */
+ * side, then their apply. A division and a root take longer than a short row. 0, and y is not written, where one of
+ * them is not plain. */
 static int IN_XY(row_group)(const fn_problem *p, IN_XY(plan) * plan, ptrdiff_t s, ptrdiff_t n)
 {
     const ptrdiff_t batch = s / p->keep, keep = s % p->keep, length = p->segments * p->run;
