@@ -27,6 +27,8 @@ IN_XY(map_as)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdif
     const ptrdiff_t weight_step = affine ? parameters->weight_step : 0, bias_step = affine ? parameters->bias_step : 0;
     const TYPE(C) *weight = affine ? parameters->weight + offset * weight_step : NULL;
     const TYPE(C) *bias = affine ? parameters->bias + offset * bias_step : NULL;
+    /* Writing past the caches leaves memory to read from: the rows to come, which nobody asks for meanwhile. */
+    const ptrdiff_t bytes = rows * n * (ptrdiff_t)sizeof(TYPE(X)), ahead = stream && bytes <= FN_AHEAD ? bytes : 1024;
     for (ptrdiff_t r = 0; r < rows; r++) {
         const TYPE(X) *from = (const TYPE(X) *)((const char *)x + r * x_step);
         TYPE(Y) *to = (TYPE(Y) *)((char *)y + r * y_step);
@@ -39,7 +41,7 @@ IN_XY(map_as)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdif
                 IN_XY(map_part)(from, to, i, mean, scale, shift, parameters, offset);
         }
         for (; i + LANES <= n; i += LANES) {
-            vec_prefetch_ahead(from + i, LANES * sizeof *from);
+            vec_prefetch(from + i, ahead, LANES * sizeof *from);
             VEC value = V(fma)(V(sub)(LOAD(X)(from + i), mean), scale, shift);
             if (affine)
                 value = V(fma)(value, LOAD(C)(weight + i * weight_step), LOAD(C)(bias + i * bias_step));

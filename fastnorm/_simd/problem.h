@@ -50,6 +50,8 @@ enum { FN_TILE = 512, FN_TILE_ROOM = FN_TILE + 16 };
  * of long ones. These change no bit. */
 enum { FN_GROUP_ROWS = 16, FN_GROUP_ELEMENTS = 4096, FN_GROUP_LEAVES = 4 };
 
+enum { FN_AHEAD = 32 * 1024 }; /* bytes of rows to come that the first-level cache holds beside this one's */
+
 /* count, mean (an unevaluated sum hi + lo) and sum of squared deviations. Other sums (FN_SUM_SQUARES ...) are in m2,
  * with a mean of 0: the same merge adds them up. FN_RANGE: mean is the smallest, m2 the largest value. FN_LARGEST and
  * FN_SMALLEST: m2 is that magnitude, mean is 0 or, where some value is not finite, NaN. */
