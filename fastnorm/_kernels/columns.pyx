@@ -190,7 +190,7 @@ def normalize(
         if columns * p.batch >= 2 * threads * WIDE_TILE:
             columns = columns * p.batch // (2 * threads) // TILE_STEP * TILE_STEP
             cut_tiles(&c, min(columns, <Py_ssize_t> FN_TILE))
-        else:
+        elif p.batch * c.tiles < threads:
             threads = <int> min(<Py_ssize_t> threads, columns * fn_row_parts(&p) // WIDE_TILE)
             if threads > 1:  # narrow tiles for the sums, rows for the apply
                 columns = columns * fn_row_parts(&p) // (2 * threads) // TILE_STEP * TILE_STEP
