@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnorm._arguments import is_bfloat16
+from fastnorm._kernels import views
 
 Float64 = NDArray[np.float64]
 
@@ -53,8 +54,8 @@ def update(
         if mean.ndim == 2:
             batch = [one.mean(axis=0) for one in batch]
         moved = [_moved(old.astype(np.float64), new, momentum) for old, new in zip(running, batch, strict=True)]
-        for old, values in zip(running, moved, strict=True):
-            old[...] = _rounded(values, old.dtype)
+        rounded = [_rounded(values, old.dtype).astype(old.dtype) for old, values in zip(running, moved, strict=True)]
+    views.assign(running, rounded)  # both or none, if a signal comes
 
 
 def _moved(old: Float64, new: Float64, momentum: float) -> Float64:

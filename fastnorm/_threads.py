@@ -7,6 +7,8 @@ each other. The kernels read the limit in C at every call; this module only sets
 import contextlib
 import operator
 import os
+import re
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +87,15 @@ def default_threads() -> tuple[int, str]:
         # Rounded up: a team of 2 on a quota of 1.5 is throttled less than it gains.
         return max(int(-(-quota // 1)), 1), "cgroup CPU quota"
     return min(affinity, 1024), "CPU affinity"
+
+
+def _stack_bytes() -> int:
+    """The size that the environment gives the stacks of OpenMP's threads, 0 where it gives none."""
+    for variable in ("OMP_STACKSIZE", "GOMP_STACKSIZE"):
+        found = re.fullmatch(r"\s*(\d+)\s*([BKMG]?)\s*", os.environ.get(variable, ""), re.IGNORECASE)
+        if found:
+            return min(int(found[1]) << {"B": 0, "K": 10, "M": 20, "G": 30}[found[2].upper() or "K"], sys.maxsize)
+    return 0
 
 
 def set_num_threads(n: int) -> None:
@@ -184,4 +195,5 @@ def why() -> str:
 
 
 _process_threads, _why = default_threads()
+tasks.set_stack(_stack_bytes())
 tasks.set_process_limit(_process_threads, _why != "FASTNORM_NUM_THREADS")

@@ -1,50 +1,28 @@
 """How many threads a call may use, who says so, and what a process decides when it imports fastnorm.
 
 Defaults are read once at import, so these tests ask children that start with the environment in question. What a thread
-limit may never do is change a result: forked children, other threads and every tier must give the parent's bits.
+limit may never do is change a result: other threads and every tier must give the same bits. (test_forks.py has forked
+children, test_interrupts.py signals, test_thread_limits.py what a process may not have.)
 """
 
 import math
 import os
 import re
-import subprocess
-import sys
-import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from arrays import normal
+from children import LIMITS, printed, python
 
 import fastnorm
 from fastnorm import _threads
 
 CONFIG = fastnorm.show_config(mode="dicts")
-LIMITS = ("FASTNORM_NUM_THREADS", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "FASTNORM_ISA")
 REPORT = "c = fastnorm.show_config('dicts'); print(c['threads'], c['threads_reason'], sep=';')"
 
 needs_openmp = pytest.mark.skipif(not CONFIG["openmp"], reason="this build has no OpenMP")
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-
-
-def python(code, *, imports="import fastnorm\n", **environment):
-    """What a new interpreter does with this code and these variables."""
-    inherited = {key: value for key, value in os.environ.items() if key not in LIMITS}
-    return subprocess.run(
-        [sys.executable, "-c", imports + textwrap.dedent(code)],
-        env=inherited | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def printed(code, **environment):
-    done = python(code, **environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 @pytest.fixture(autouse=True)
@@ -265,46 +243,6 @@ def test_threadpoolctl_lowers_the_limit():
         print(seen, fastnorm.get_num_threads())
     """
     assert printed(code, OMP_NUM_THREADS="4") == "[4, 2, 2, 1, 4] 4"
-
-
-FORK = """
-import os, signal, sys
-import numpy as np
-x = np.random.default_rng(0).standard_normal((3, 700_001)).astype("f4")
-fastnorm.set_num_threads(4)
-def answer(_=None):
-    signal.alarm(30)
-    return fastnorm.layer_norm(x).tobytes() + fastnorm.rms_norm(x.reshape(-1, 3)).tobytes()
-expected = answer()
-def child(generation):
-    pid = os.fork()
-    if pid == 0:
-        same = answer() == expected and fastnorm.get_num_threads() == 1
-        with fastnorm.threads(4):
-            same = same and answer() == expected
-        if same and generation > 1:
-            same = child(generation - 1) == 0
-        os._exit(0 if same else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-"""
-
-
-@needs_fork
-@needs_openmp
-def test_forked_children_answer_with_the_same_bits():
-    code = FORK + "print([child(1), child(2), answer() == expected, fastnorm.get_num_threads()])"
-    assert printed(code, PYTHONWARNINGS="ignore") == "[0, 0, True, 4]"
-
-
-@needs_fork
-@needs_openmp
-def test_multiprocessing_by_fork():
-    code = """
-        import multiprocessing
-        with multiprocessing.get_context("fork").Pool(2) as pool:
-            print([one == expected for one in pool.map(answer, range(4))])
-    """
-    assert printed(FORK + textwrap.dedent(code), PYTHONWARNINGS="ignore") == "[True, True, True, True]"
 
 
 @pytest.mark.parametrize("shape", [(4, 8), (100, 256), (600, 1024), (2, 700_001)], ids=str)

@@ -2,11 +2,10 @@
 """The columns kernel's memory and threads: statistics that lie side by side, tile by tile.
 
 Two ways to the same C functions, chosen by shape and never visible in the bits: a task is a tile of columns from top to
-bottom, whose second pass finds it in the cache; or, where tiles are too few for the threads, a task is a part of the
-rows of all tiles: every part's moments, their merge in index order, then the apply.
+bottom, whose second pass finds it in the cache; or, where tiles are too few for the threads or too long, a task is a
+part of the rows of all tiles: every part's moments, their merge in index order, then the apply.
 """
 cimport numpy as cnp
-from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 from fastnorm._kernels.isa cimport kernels
@@ -17,8 +16,6 @@ from fastnorm._kernels.problem cimport (
     fn_column_map,
     fn_column_parts,
     fn_columns,
-    fn_float_mode_enter,
-    fn_float_mode_leave,
     fn_merge_part,
     fn_operand,
     fn_problem,
@@ -40,6 +37,7 @@ cdef Py_ssize_t TILE_STEP = 64   # columns: whole cache lines of every type
 cdef Py_ssize_t WIDE_TILE = 256
 cdef Py_ssize_t LINE_BYTES = 64
 cdef Py_ssize_t TASK_BYTES = 128 * 1024  # read and written by one task of a shared apply
+cdef Py_ssize_t LONG_BYTES = 256 << 20   # of one tile, which then is several tasks: between two, signals are handled
 
 
 cdef struct columns_context:
@@ -119,7 +117,6 @@ cdef void apply_task(void *context, Py_ssize_t index) noexcept nogil:
 cdef int shared_tiles(columns_context *c, Py_ssize_t bytes_moved, int threads) except -1:
     cdef const fn_problem *p = c.problem
     cdef Py_ssize_t rows = fn_rows(p) + p.outer % p.side, tasks, needed
-    cdef uint64_t mode
     c.parts = fn_column_parts(p)
     tasks = max(bytes_moved // p.batch // TASK_BYTES // c.tiles, 1)
     c.rows_per_task = (rows + tasks - 1) // tasks
@@ -131,14 +128,12 @@ cdef int shared_tiles(columns_context *c, Py_ssize_t bytes_moved, int threads) e
         if c.moments == NULL or c.maps == NULL:
             raise MemoryError(f"fastnorm needs {needed} bytes of scratch")
         with nogil:
-            mode = fn_float_mode_enter()
             for c.batch in range(p.batch):
                 if p.statistic != FN_GIVEN:
                     run(moments_task, c, c.tiles * c.parts, threads)
                 run(finish_task, c, c.tiles, threads if c.tiles > 1 else 1)
                 if p.y.data != NULL:
                     run(apply_task, c, c.tiles * c.row_tasks, threads)
-            fn_float_mode_leave(mode)
     finally:
         free(c.moments)
         free(c.maps)
@@ -167,6 +162,7 @@ def normalize(
     cdef fn_problem p
     cdef columns_context c
     cdef Py_ssize_t bytes_moved, columns
+    cdef bint is_long
     cdef int threads
     fill_problem(
         &p, x, y, weight, bias, mean, rstd, m2, x_type, y_type, eps, ddof, statistic, power, upper,
@@ -181,9 +177,10 @@ def normalize(
     if p.keep * p.segments * p.run <= FN_TILE or statistic == FN_GIVEN:  # given: nothing is read twice
         columns = FN_TILE
     cut_tiles(&c, min(max(columns, NARROW_TILE), <Py_ssize_t> FN_TILE))
-    if threads > 1 and p.batch * c.tiles < 2 * threads:
+    is_long = bytes_moved // (p.batch * c.tiles) > LONG_BYTES
+    if is_long or (threads > 1 and p.batch * c.tiles < 2 * threads):
         columns = p.keep * p.segments * p.run
-        if statistic == FN_GIVEN or fn_row_parts(&p) >= 2 * threads:
+        if is_long or statistic == FN_GIVEN or fn_row_parts(&p) >= 2 * threads:
             cut_tiles(&c, FN_TILE)
             shared_tiles(&c, bytes_moved, threads)
             return
@@ -191,7 +188,7 @@ def normalize(
             columns = columns * p.batch // (2 * threads) // TILE_STEP * TILE_STEP
             cut_tiles(&c, min(columns, <Py_ssize_t> FN_TILE))
         elif p.batch * c.tiles < threads:
-            threads = <int> min(<Py_ssize_t> threads, columns * fn_row_parts(&p) // WIDE_TILE)
+            threads = <int> max(min(<Py_ssize_t> threads, columns * fn_row_parts(&p) // WIDE_TILE), <Py_ssize_t> 1)
             if threads > 1:  # narrow tiles for the sums, rows for the apply
                 columns = columns * fn_row_parts(&p) // (2 * threads) // TILE_STEP * TILE_STEP
                 cut_tiles(&c, min(columns, <Py_ssize_t> FN_TILE))

@@ -142,7 +142,7 @@ cdef extern from "problem.h" nogil:
         fn_column_moments column_moments[4][2]
         fn_column_finish column_finish[4][2]
         fn_column_apply column_apply[4][4]
-        void power_roots(Py_ssize_t n, const double *level, double power, double *sums)
+        void power_roots(Py_ssize_t n, const double *level, double power, double *sums) noexcept nogil
         fn_dropout_kernel dropout[2]
         fn_window window[2]
         fn_activate activate[2]

@@ -43,6 +43,9 @@ from fastnorm._kernels.views cimport fill_problem
 cnp.import_array()
 
 cdef Py_ssize_t TASK_BYTES = 128 * 1024  # read and written by one task: overhead below 1 %, balance for two threads
+cdef Py_ssize_t LONG_BYTES = 256 << 20  # of one row, which then is several tasks: between two, signals are handled
+cdef Py_ssize_t TASK_ROOTS = 4096
+cdef Py_ssize_t ROOT_COST = 256  # one takes as long as moving so many bytes
 cdef Py_ssize_t EXPONENTIAL_COST = 8  # tanh and sigmoid take so many times what moving the data takes
 
 ACTIVATIONS = {"identity": FN_LINEAR, "relu": FN_RELU, "sigmoid": FN_SIGMOID, "tanh": FN_TANH}
@@ -85,43 +88,43 @@ cdef void apply_task(void *context, Py_ssize_t index) noexcept nogil:
     kernels.piece_apply[p.x_type][p.y_type](p, c.row, index, c.statistic)
 
 
-cdef fn_moments merged_moments(pieces_context *c, Py_ssize_t n_pieces, int threads) noexcept nogil:
+# To the first piece's.
+cdef int merge_moments(pieces_context *c, Py_ssize_t n_pieces, int threads) except -1 nogil:
     cdef Py_ssize_t index
     run(moments_task, c, n_pieces, threads)
     for index in range(1, n_pieces):
         fn_merge(fn_sums_of(c.problem.statistic), &c.moments[0], &c.moments[index])
-    return c.moments[0]
+    return 0
 
 
-cdef fn_range merged_range(pieces_context *c, Py_ssize_t n_pieces, int threads) noexcept nogil:
+cdef int merge_ranges(pieces_context *c, Py_ssize_t n_pieces, int threads) except -1 nogil:
     cdef Py_ssize_t index
     run(survey_task, c, n_pieces, threads)
     for index in range(1, n_pieces):
         fn_range_merge(&c.ranges[0], &c.ranges[index])
-    return c.ranges[0]
+    return 0
 
 
 # The same steps as chunk.h and rows.h take for one statistic, each spread over the team.
-cdef void shared_row(pieces_context *c, Py_ssize_t n_pieces, int threads) noexcept nogil:
+cdef int shared_row(pieces_context *c, Py_ssize_t n_pieces, int threads) except -1 nogil:
     cdef const fn_problem *p = c.problem
     cdef fn_statistic statistic
-    cdef fn_moments moments
-    cdef fn_range bounds
     c.statistic = &statistic
     c.exponent = 0
     if p.statistic == FN_GIVEN:
         fn_given(p.mean[c.row], p.rstd[c.row], c.is_f64, &statistic)
     else:
-        moments = merged_moments(c, n_pieces, threads)
-        if not fn_finish(p, &moments, c.is_f64, &statistic):
-            bounds = merged_range(c, n_pieces, threads)
-            if fn_rescue_plan(p, &bounds, &statistic):
+        merge_moments(c, n_pieces, threads)
+        if not fn_finish(p, &c.moments[0], c.is_f64, &statistic):
+            merge_ranges(c, n_pieces, threads)
+            if fn_rescue_plan(p, &c.ranges[0], &statistic):
                 c.exponent = statistic.exponent
-                moments = merged_moments(c, n_pieces, threads)
-                fn_rescue_finish(p, &moments, c.is_f64, &statistic)
+                merge_moments(c, n_pieces, threads)
+                fn_rescue_finish(p, &c.moments[0], c.is_f64, &statistic)
         fn_report(p, c.row, &statistic)
     if p.y.data != NULL:
         run(apply_task, c, n_pieces, threads)
+    return 0
 
 
 cdef int shared_rows(const fn_problem *p, Py_ssize_t n_pieces, int threads) except -1:
@@ -134,15 +137,30 @@ cdef int shared_rows(const fn_problem *p, Py_ssize_t n_pieces, int threads) exce
     try:
         if c.moments == NULL or c.ranges == NULL:
             raise MemoryError(f"fastnorm needs {n_pieces * (sizeof(fn_moments) + sizeof(fn_range))} bytes of scratch")
-        with nogil:
-            mode = fn_float_mode_enter()  # the merges run here, outside any task
-            for c.row in range(p.batch * p.keep):
-                shared_row(&c, n_pieces, threads)
+        mode = fn_float_mode_enter()  # the merges run here, outside any task
+        try:
+            with nogil:
+                for c.row in range(p.batch * p.keep):
+                    shared_row(&c, n_pieces, threads)
+        finally:
             fn_float_mode_leave(mode)
     finally:
         free(c.moments)
         free(c.ranges)
     return 0
+
+
+cdef struct roots_context:
+    const double *level
+    double *sums
+    double power
+    Py_ssize_t length
+
+
+cdef void roots_task(void *context, Py_ssize_t index) noexcept nogil:
+    cdef roots_context *c = <roots_context *> context
+    cdef Py_ssize_t first = index * TASK_ROOTS
+    kernels.power_roots(min(TASK_ROOTS, c.length - first), c.level + first, c.power, c.sums + first)
 
 
 def power_roots(
@@ -151,11 +169,13 @@ def power_roots(
     cnp.ndarray sums,               # IN  of (|x| / level)^power; OUT norm / level; float64, contiguous, level's shape
 ) -> None:
     """From what NORM_POWER summed to norms."""
-    cdef uint64_t mode = fn_float_mode_enter()
-    kernels.power_roots(
-        cnp.PyArray_SIZE(sums), <double *> cnp.PyArray_DATA(level), power, <double *> cnp.PyArray_DATA(sums)
-    )
-    fn_float_mode_leave(mode)
+    cdef roots_context c
+    c.level = <double *> cnp.PyArray_DATA(level)
+    c.sums = <double *> cnp.PyArray_DATA(sums)
+    c.power = power
+    c.length = cnp.PyArray_SIZE(sums)
+    with nogil:
+        run(roots_task, &c, (c.length + TASK_ROOTS - 1) // TASK_ROOTS, team_for(c.length * ROOT_COST))
 
 
 def normalize(
@@ -190,11 +210,11 @@ def normalize(
     threads = team_for(bytes_moved)
     c.problem = &p
     c.rows = p.batch * p.keep
+    row_bytes = bytes_moved // c.rows
     n_pieces = fn_count_pieces(&p)
-    if threads > 1 and c.rows < 2 * threads and n_pieces > 1:
+    if n_pieces > 1 and (row_bytes > LONG_BYTES or (threads > 1 and c.rows < 2 * threads)):
         shared_rows(&p, n_pieces, threads)
         return
-    row_bytes = bytes_moved // c.rows
     c.rows_per_task = max(TASK_BYTES // max(row_bytes, 1), 1)
     with nogil:
         run(rows_task, &c, (c.rows + c.rows_per_task - 1) // c.rows_per_task, threads)

@@ -52,6 +52,13 @@ NORM_1, NORM_2, NORM_LARGEST, NORM_SMALLEST, NORM_POWER, EXTREMES = (
 # cache (1.4 times as long).
 STREAM_BYTES = min(3 * last_level_cache // 4 or 32 << 20, 32 << 20)
 
+
+def assign(tuple arrays, list values) -> None:
+    """Set each array's elements, and let no signal's handler run in between."""
+    for array, value in zip(arrays, values):
+        array[...] = value
+
+
 ctypedef fused element:
     float
     double

@@ -27,6 +27,8 @@ cnp.import_array()
 cdef Py_ssize_t ROW_BYTES = 4 * 1024
 cdef Py_ssize_t SQUARES_BYTES = 64 * 1024
 cdef Py_ssize_t TASKS_PER_THREAD = 4
+cdef Py_ssize_t LONG_BYTES = 64 << 20   # read and written: signals are handled between tasks
+cdef Py_ssize_t MOST_TASKS = 64         # for one thread; each has scratch
 cdef Py_ssize_t POWER_COST = 8          # a logarithm and an exponential take so many times what moving the data takes
 
 
@@ -97,7 +99,8 @@ def respond(
     else:
         p.tile = tile_of(p.channels, ROW_BYTES // itemsize)
     c.units = p.outer * fn_window_tiles(&p)
-    tasks = min(c.units, TASKS_PER_THREAD * threads) if threads > 1 else 1
+    tasks = TASKS_PER_THREAD * threads if threads > 1 else 1
+    tasks = min(c.units, max(tasks, min(bytes_moved // LONG_BYTES * (before + after + 1), MOST_TASKS)))
     c.units_per_task = (c.units + tasks - 1) // tasks
     tasks = (c.units + c.units_per_task - 1) // c.units_per_task
     # A cache line more for each, which no other thread then writes.
@@ -105,6 +108,8 @@ def respond(
     c.scratch = <char *> malloc(tasks * c.scratch_bytes)
     if c.scratch == NULL:
         raise MemoryError(f"fastnorm needs {tasks * c.scratch_bytes} bytes of scratch")
-    with nogil:
-        run(window_task, &c, tasks, threads)
-    free(c.scratch)
+    try:
+        with nogil:
+            run(window_task, &c, tasks, threads)
+    finally:
+        free(c.scratch)
