@@ -101,8 +101,9 @@ def _stack_bytes() -> int:
 def set_num_threads(n: int) -> None:
     """Set the number of threads that each call of this process may use.
 
-    Small calls use fewer. The results do not depend on it, to the last bit. A number that was set is used; by default
-    calls use one thread for a while whenever other processes turn out to hold the CPUs.
+    Small calls use fewer, and calls from several threads at the same time divide it. The results do not depend on it,
+    to the last bit. By default calls use one thread for a while whenever other processes turn out to hold the CPUs; a
+    number that was set does not change.
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def get_num_threads() -> int:
 
 @contextlib.contextmanager
 def threads(n: int) -> Iterator[None]:
-    """Let calls from the current thread use `n` threads inside a ``with`` block; other threads are not affected.
+    """Let calls from the current thread use `n` threads inside a ``with`` block, whatever other threads do.
 
     Parameters
     ----------
