@@ -102,8 +102,8 @@ def set_num_threads(n: int) -> None:
     """Set the number of threads that each call of this process may use.
 
     Small calls use fewer, and calls from several threads at the same time divide it. The results do not depend on it,
-    to the last bit. By default calls use one thread for a while whenever other processes turn out to hold the CPUs; a
-    number that was set does not change.
+    to the last bit. By default calls use one thread for a while whenever other processes turn out to hold the CPUs;
+    with a number that was set they do not.
 
     Parameters
     ----------
