@@ -205,6 +205,6 @@ setup(
             extension("_kernels.images"),
         ],
         language_level=3,
-        compiler_directives={"cdivision": True},
+        compiler_directives={"cdivision": True, "freethreading_compatible": True},
     ),
 )
