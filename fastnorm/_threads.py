@@ -129,13 +129,13 @@ def set_num_threads(n: int) -> None:
     1
     >>> fastnorm.set_num_threads(before)
     """
-    global _process_threads, _why
+    global _setting
     n = _checked(n, "n")
     if n > 1 and not tasks.openmp:
         warnings.warn("fastnorm was built without OpenMP: calls use one thread", RuntimeWarning, stacklevel=2)
         n = 1
     tasks.set_process_limit(n, False)
-    _process_threads, _why = n, "set_num_threads"
+    _setting = n, "set_num_threads"
 
 
 def get_num_threads() -> int:
@@ -192,9 +192,10 @@ def why() -> str:
         return "a forked child, where OpenMP's threads are gone"
     if tasks.get_thread_limit() > 0:
         return "threads"
-    return _why if tasks.get_limit() == _process_threads else "OpenMP's own limit"
+    n, reason = _setting
+    return reason if tasks.get_limit() == n else "OpenMP's own limit"
 
 
-_process_threads, _why = default_threads()
+_setting = default_threads()
 tasks.set_stack(_stack_bytes())
-tasks.set_process_limit(_process_threads, _why != "FASTNORM_NUM_THREADS")
+tasks.set_process_limit(_setting[0], _setting[1] != "FASTNORM_NUM_THREADS")

@@ -13,6 +13,7 @@ from fastnorm._kernels.problem cimport fn_float_mode_enter, fn_float_mode_leave
 
 cdef extern from "team.h" nogil:
     const int FN_OPENMP
+    int fn_process_limit, fn_is_default
     int fn_thread_limit
     int fn_forked
     int fn_watch_fork()
@@ -48,8 +49,6 @@ cdef extern from "probe.h" nogil:
 TEAM_BYTES = 2 << 20
 cdef Py_ssize_t BYTES_PER_THREAD = 1 << 20
 
-cdef int process_limit = 1
-cdef bint is_default = True  # nobody has asked for process_limit
 cdef int omp_threads_at_import = omp_get_max_threads()
 cdef int64_t turn = FN_TURN
 
@@ -107,7 +106,7 @@ cdef int run(task_t task, void *context, Py_ssize_t n_tasks, int threads) except
 
 
 cdef int limit() noexcept nogil:
-    cdef int threads = fn_thread_limit if fn_thread_limit > 0 else process_limit
+    cdef int threads = fn_thread_limit if fn_thread_limit > 0 else fn_process_limit
     cdef int omp_threads
     if threads == 1 or fn_forked or omp_in_parallel():
         return 1
@@ -120,7 +119,7 @@ cdef int limit() noexcept nogil:
 
 cdef int team_for(Py_ssize_t bytes_moved) noexcept nogil:
     """The number of threads that `bytes_moved` bytes of reading and writing are worth."""
-    if bytes_moved < TEAM_BYTES or (is_default and fn_thread_limit == 0 and fn_resting()):
+    if bytes_moved < TEAM_BYTES or (fn_is_default and fn_thread_limit == 0 and fn_resting()):
         return 1
     return <int>min(<Py_ssize_t>limit(), bytes_moved // BYTES_PER_THREAD)
 
@@ -139,9 +138,9 @@ def is_forked() -> bool:
 
 
 def set_process_limit(int threads, bint default) -> None:
-    global process_limit, is_default
-    process_limit = threads
-    is_default = default
+    global fn_process_limit, fn_is_default
+    fn_process_limit = threads
+    fn_is_default = default
 
 
 def set_stack(size_t stack_bytes) -> None:

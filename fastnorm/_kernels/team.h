@@ -13,6 +13,9 @@ static inline int omp_get_thread_num(void) { return 0; }
 static inline int omp_in_parallel(void) { return 0; }
 #endif
 
+/* Of every call, and whether nobody has asked for that number. Any thread may set and read these at any time. */
+static _Atomic int fn_process_limit = 1, fn_is_default = 1;
+
 /* The calling thread's own limit, 0 where it has none: threads(n) must not bind other threads. */
 static _Thread_local int fn_thread_limit = 0;
 
