@@ -16,7 +16,7 @@ Float64 = NDArray[np.float64]
 
 def given(running: tuple[NDArray[Any], NDArray[Any]], eps: float) -> tuple[Float64, Float64]:
     """The mean and rstd that running arrays stand for."""
-    mean, var = (one.astype(np.float64) for one in running)
+    mean, var = (np.array(one, np.float64) for one in running)  # of a subclass, too, a plain array
     with np.errstate(all="ignore"):
         return mean, 1 / np.sqrt(var + eps)
 
@@ -53,7 +53,7 @@ def update(
         batch = [mean, m2 / (count - ddof)]
         if mean.ndim == 2:
             batch = [one.mean(axis=0) for one in batch]
-        moved = [_moved(old.astype(np.float64), new, momentum) for old, new in zip(running, batch, strict=True)]
+        moved = [_moved(np.array(old, np.float64), new, momentum) for old, new in zip(running, batch, strict=True)]
         rounded = [_rounded(values, old.dtype).astype(old.dtype) for old, values in zip(running, moved, strict=True)]
     views.assign(running, rounded)  # both or none, if a signal comes
 

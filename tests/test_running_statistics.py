@@ -211,3 +211,18 @@ def test_running_arrays_keep_their_values_when_the_kernel_fails(name, monkeypatc
 
     monkeypatch.setattr("fastnorm.channels.solve", fail)
     refuse(name, MemoryError, "^no memory$")
+
+
+class Sub(np.ndarray):
+    """A subclass that adds nothing."""
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_statistics_are_plain_arrays(name):
+    """Of running arrays of a subclass, too, which stay what they are."""
+    option = {"batch_norm": "training", "instance_norm": "use_input_stats"}[name]
+    for moves in (False, True):
+        running = {key: one.view(Sub) for key, one in running_arrays().items()}
+        found = call(name, return_stats=True, **running, **{option: moves})
+        assert [type(one) for one in found] == [np.ndarray] * 3
+        assert [type(one) for one in running.values()] == [Sub] * 2
