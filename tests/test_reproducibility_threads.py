@@ -1,13 +1,17 @@
 """The same bits for any number of threads, where threads divide whole statistics, tiles of them, or parts of one.
 
 Every size is above what a second thread is worth (2 MB moved), and 16 threads share what is cut into far fewer
-statistics or tiles than that, on however few CPUs.
+statistics or tiles than that, on however few CPUs. And the same for callers that share their input, each with a team of
+its own, or none.
 """
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from arrays import normal
-from calls import bits, layer_norm_of, moments_of, others, rms_norm_of
+from arrays import LAYOUTS, normal
+from calls import bits, functions, layer_norm_of, moments_of, others, rms_norm_of
 from families import make
 
 import fastnorm
@@ -102,3 +106,42 @@ def test_running_statistics():
                 fastnorm.batch_norm(x, mean, var, training=True, channel_axis=channel_axis)
             results.add(mean.tobytes() + var.tobytes())
         assert len(results) == 1
+
+
+CALLERS = 8
+SHARED = {  # the larger ones are just worth a team
+    "small": ((3, 8, 6, 5), 1, "contiguous"),
+    "a small table": ((40, 24), 1, "contiguous"),
+    "planes": ((4, 6, 106, 107), 1, "contiguous"),
+    "channels last": ((4, 70, 42, 24), -1, "contiguous"),
+    "long rows": ((1, 2, 1, 1, 150_001), 1, "contiguous"),
+    "a tall table": ((30_001, 20), 1, "contiguous"),
+    "gathered": ((3, 12, 90, 92), 1, "crop"),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_callers_at_once(case):
+    """Of every function: all of them in the same one, or each in another, as one caller alone."""
+    shape, channel_axis, layout = SHARED[case]
+    dense, calls = functions(shape, channel_axis=channel_axis, kinds=ALL if len(shape) > 2 else SHAPES["a table"][2])
+    # By NumPy alone; by one power after the other; of as many statistics as elements.
+    slow = ["fused", "norm 3, axis -1"]
+    if len(dense) == 1:
+        slow += ["standardize", *(name for name in calls if "axis 0" in name)]
+    calls = {name: call for name, call in calls.items() if name not in slow}
+    x = LAYOUTS[layout](dense)
+    before, names = x.tobytes(), list(calls)
+    with fastnorm.threads(1):
+        expected = {name: bits(call, x) for name, call in calls.items()}
+    start = threading.Barrier(CALLERS)
+
+    def wrong(caller):
+        start.wait(60)
+        shift = caller * (caller % 2)  # some go together, some apart
+        with fastnorm.threads(1 + caller % 4):
+            return [name for name in names[shift:] + names[:shift] if bits(calls[name], x) != expected[name]]
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        assert list(pool.map(wrong, range(CALLERS))) == [[]] * CALLERS
+    assert x.tobytes() == before
