@@ -1,7 +1,8 @@
-"""Inputs that a caller may well pass and few tests think of: memory that overlaps itself, no elements, any rank, and
-results of another width; and that no dense layout costs a temporary of the input's size.
+"""Inputs that a caller may well pass and few tests think of: memory that overlaps itself, no elements or more than any
+memory holds, any rank, and results of another width; and that no dense layout costs a temporary of the input's size.
 """
 
+import sys
 import tracemalloc
 from functools import partial
 
@@ -18,6 +19,8 @@ from test_reproducibility_families import in_order
 import fastnorm
 from fastnorm import reference
 from fastnorm._bench.agreement import error
+from fastnorm._kernels import window
+from fastnorm._kernels.views import F32
 from fastnorm._memory import GATHER_BYTES
 
 
@@ -178,6 +181,74 @@ def test_a_line_that_stands_for_many():
     np.testing.assert_allclose(found.var(), wide.var(), rtol=1e-12)
     np.testing.assert_array_equal(fastnorm.moments(x, axis=0).mean, wide)
     assert not fastnorm.moments(x, axis=0).m2.any()
+
+
+FEW = 1 << 33  # elements, for which there may be no memory
+MANY = 1 << 57  # for which there is none, whatever the system promises
+needs_64_bits = pytest.mark.skipif(sys.maxsize < MANY, reason="NumPy has no such shapes here")
+
+
+@needs_64_bits
+def test_more_elements_than_memory():
+    """Windows on a line: read where they lie, with statistics of each."""
+    line = np.arange(FEW // (1 << 16) + (1 << 16) - 1) % 251 / 4
+    windows = sliding_window_view(line.astype(np.float32), 1 << 16)
+    assert windows.size == FEW
+    found = fastnorm.moments(windows, axis=1)
+    assert found.count == 1 << 16
+    some = np.s_[:: 1 << 13]
+    np.testing.assert_allclose(found.mean[some], windows[some].mean(axis=1, dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(found.var()[some], windows[some].var(axis=1, dtype=np.float64), rtol=1e-12)
+
+
+HUGE = {
+    "one axis": lambda one: np.broadcast_to(one, (MANY,)),
+    "many rows": lambda one: np.broadcast_to(np.full(16, one), (MANY // 16, 16)),
+    "long rows": lambda one: np.broadcast_to(np.full((16, 1), one), (16, MANY // 16)),
+    "long rows that are few bytes": lambda one: as_strided(np.full(8, one), (4, MANY // 4), (one.itemsize, 0)),
+    "planes": lambda one: np.broadcast_to(one, (2, 3, MANY // 64, 8)),
+    "channels": lambda one: np.broadcast_to(one, (2, MANY // 16, 2)),
+}
+
+
+@needs_64_bits
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("shape", HUGE)
+def test_results_or_scratch_that_no_memory_holds(shape, dtype):
+    """Broadcast arrays of more bytes than there can be are refused for want of memory, not walked."""
+    x = HUGE[shape](np.dtype(dtype).type(1))
+    for call in (
+        fastnorm.moments,
+        fastnorm.layer_norm,
+        lambda x: fastnorm.layer_norm(x, axis=0),
+        fastnorm.rms_norm,
+        fastnorm.standardize,
+        lambda x: fastnorm.normalize(x, axis=0, p=3),
+        fastnorm.min_max_scale,
+        fastnorm.dropout,
+        lambda x: fastnorm.local_response_norm(x, 5, channel_axis=0),
+        lambda x: fastnorm.batch_norm(x[..., None], training=True, channel_axis=-1),
+    ):
+        with pytest.raises((MemoryError, ValueError), match=r"nable to allocate|too (big|large)|Maximum allowed"):
+            call(x)
+
+
+@pytest.mark.parametrize("channels", [(sys.maxsize >> less) + 1 for less in (5, 6, 7)])
+def test_scratch_whose_size_no_number_holds(channels):
+    """A window's scratch is larger than x, and its size may not wrap around; no x of this machine is so large."""
+    x, y = np.ones((2, 16), np.float32)
+    walk = (1, channels, 2), (0, 0, 4), (0, 0, 4), F32, F32
+    with pytest.raises(MemoryError, match="fastnorm needs"):
+        window.respond(x, y, *walk, channels - 1, channels - 1, 1.0, 0.75, 1.0, True)
+
+
+@needs_64_bits
+def test_no_elements_of_many_lengths():
+    """A length of 0 beside lengths whose product is near the largest number: nothing is done, at once."""
+    for shape in [(0, 1 << 59), (1 << 30, 0, 1 << 29), (1 << 59, 0)]:
+        x = np.empty(shape, np.float32)
+        for call in (fastnorm.layer_norm, fastnorm.rms_norm, fastnorm.normalize, fastnorm.dropout):
+            assert call(x).shape == shape
 
 
 @pytest.mark.parametrize("result", ["float16", "bfloat16"])

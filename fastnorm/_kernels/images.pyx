@@ -108,7 +108,7 @@ def normalize(
         p.maps = maps
         c.image = &p
         c.spans = p.images * p.rows * fn_spans_of_row(&p)
-        c.spans_per_task = max(TASK_BYTES * c.spans // bytes_moved, <Py_ssize_t> 1)
+        c.spans_per_task = max(TASK_BYTES // max(bytes_moved // c.spans, <Py_ssize_t> 1), <Py_ssize_t> 1)
         with nogil:
             run(image_task, &c, (c.spans + c.spans_per_task - 1) // c.spans_per_task, threads)
     finally:

@@ -4,6 +4,7 @@
 A unit is a tile of positions with all of their channels, or, where channels are contiguous, one position.
 """
 cimport numpy as cnp
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.stdlib cimport free, malloc
 
 from fastnorm._kernels.isa cimport kernels
@@ -103,6 +104,9 @@ def respond(
     tasks = min(c.units, max(tasks, min(bytes_moved // LONG_BYTES * (before + after + 1), MOST_TASKS)))
     c.units_per_task = (c.units + tasks - 1) // tasks
     tasks = (c.units + c.units_per_task - 1) // c.units_per_task
+    # Rows of squares are the larger the wider the window: where an address has 32 bits, more than can be counted.
+    if p.inner > 1 and (<double> before + <double> after + 4) * p.tile * itemsize * tasks >= <double> PY_SSIZE_T_MAX:
+        raise MemoryError("fastnorm needs more scratch than there are addresses")
     # A cache line more for each, which no other thread then writes.
     c.scratch_bytes = (fn_window_scratch(&p) * itemsize // 64 + 1) * 64
     c.scratch = <char *> malloc(tasks * c.scratch_bytes)
