@@ -90,9 +90,11 @@ class BuildExt(build_ext):
         openmp = self.openmp_flags()
         hardening, link_hardening = self.hardening_flags()
         for module in self.extensions:
-            if sys.platform == "linux":
-                module.extra_link_args = ["-s", *link_hardening]  # symbols' names are 5 % of the wheel
             module.extra_compile_args = [*hardening, *BASE_FLAGS, *(CYTHON_WARNINGS if werror else ["-w"])]
+            if sys.platform == "linux":
+                module.extra_link_args = list(link_hardening)
+                if "-g" not in BASE_FLAGS:
+                    module.extra_link_args += ["-s"]  # symbols' names are 5 % of the wheel
             if module.name == "fastnorm._kernels.tasks":
                 module.extra_compile_args += openmp
                 module.extra_link_args += openmp
