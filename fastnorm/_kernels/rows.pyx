@@ -238,12 +238,10 @@ cdef void cell_task(void *context, Py_ssize_t index) noexcept nogil:
         )
 
 
-cdef fn_operand vector(object array, Py_ssize_t length) noexcept:
-    cdef fn_operand operand
+cdef void describe_vector(object array, Py_ssize_t length, fn_operand *operand) noexcept:
     operand.data = NULL if array is None else <char *> cnp.PyArray_DATA(<cnp.ndarray> array)
     operand.batch = operand.outer = operand.keep = operand.run = 0
     operand.segments = 0 if array is None or length == 1 else cnp.PyArray_ITEMSIZE(<cnp.ndarray> array)
-    return operand
 
 
 def normalize_and_activate(
@@ -268,8 +266,8 @@ def normalize_and_activate(
     p.x.data = p.y.data = <char *> cnp.PyArray_DATA(a)
     p.x.batch = p.y.batch = p.x.outer = p.y.outer = 0
     p.x.keep = p.y.keep = row_bytes
-    p.weight = vector(gain, length)
-    p.bias = vector(bias, length)
+    describe_vector(gain, length, &p.weight)
+    describe_vector(bias, length, &p.bias)
     p.mean = p.rstd = p.m2 = NULL
     p.eps = eps
     p.power = 0
