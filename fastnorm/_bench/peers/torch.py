@@ -21,10 +21,8 @@ version = torch.__version__
 note = ""
 
 
-def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Any] | None:
+def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Any]:
     """Bind `function` to x."""
-    if case.function not in OPERATIONS:
-        return None
     operation, x = function(case, inputs, threads)
     return functools.partial(operation, x)
 

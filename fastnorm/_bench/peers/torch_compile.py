@@ -26,8 +26,6 @@ _failed: dict[str, None] = {}
 def prepare(case: Case, inputs: Inputs, threads: int) -> Callable[[], Any] | None:
     """Compile the eager peer's function, and bind it to x; None, and a note, if that fails."""
     global note
-    if case.function not in eager.OPERATIONS:
-        return None
     function, x = eager.function(case, inputs, threads)
     torch.compiler.reset()  # or the versions of the same lines of code are searched, and limited to eight
     compiled = torch.compile(function, fullgraph=True, dynamic=False)
