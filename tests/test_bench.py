@@ -47,6 +47,12 @@ def test_case_ids_are_unique():
     assert len({case.id for case in CASES}) == len(CASES)
 
 
+def test_table_without_bfloat16(monkeypatch):
+    assert "bfloat16" in {case.dtype for case in CASES}
+    monkeypatch.setattr(cases.importlib.util, "find_spec", lambda name: None)
+    assert cases._table() == tuple(case for case in CASES if case.dtype != "bfloat16")
+
+
 def test_case_describes_itself():
     case = Case("layer_norm", (2, 3, 4, 4), options={"axis": 1})
     assert case.id == "layer_norm-2x3x4x4-float32-alloc-axis=1"
@@ -103,9 +109,15 @@ def test_error_takes_overflow_of_the_result_as_infinity():
     assert agreement.error(-y, x, weight, bias, **arguments) == math.inf
 
 
-def test_error_of_another_shape_is_infinite():
+def test_result_of_another_shape_or_dtype_is_wrong():
     x = np.ones((2, 4), np.float32)
     assert agreement.error(x[:1], x, reference_function=reference.rms_norm) == math.inf
+    assert agreement.distance(x[:1], x.astype(float), np.ones(x.shape)) == math.inf
+    inputs = TINY[0].make_inputs()
+    y = TINY[0].call(inputs)()
+    for other in (y[:1], y.astype("float64")):
+        assert agreement.case_error(TINY[0], inputs, other) == math.inf
+    assert not agreement.agrees(TINY[0], inputs, y[:1])
 
 
 def test_slabs_cover_a_case_once(monkeypatch):
@@ -252,6 +264,12 @@ def test_info_shows_the_configuration(capsys):
     assert fastnorm.__version__ in capsys.readouterr().out
 
 
+def test_module_is_a_command():
+    done = subprocess.run([sys.executable, "-m", "fastnorm", "info"], capture_output=True, check=True, text=True)
+    assert fastnorm.__version__ in done.stdout
+    assert subprocess.run([sys.executable, "-m", "fastnorm", "no"], capture_output=True, check=False).returncode == 2
+
+
 def test_import_leaves_the_benchmark_alone():
     code = "import sys, fastnorm; print(any('_bench' in name for name in sys.modules))"
     run_ = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
@@ -292,5 +310,7 @@ def test_slow_contender_leaves_after_two_samples(takes):
     assert len(samples["quick"].seconds) >= timing.MIN_ROUNDS
 
 
-def test_cpu_is_named():
+@pytest.mark.parametrize("system", ["Linux", "elsewhere"])
+def test_cpu_is_named(monkeypatch, system):
+    monkeypatch.setattr(document.platform, "system", lambda: system)
     assert document.machine()["cpu"]

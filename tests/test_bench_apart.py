@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from fastnorm.__main__ import main
@@ -66,7 +68,7 @@ def test_exception_in_another_process_is_shown_and_is_a_death(capfd):
 
 def test_call_returns_or_says_how_the_process_died():
     assert apart.call(abs, -3) == (3, None)
-    assert apart.call(os._exit, 7) == (None, "died with exit status 7")
+    assert apart.call(sys.exit, 7) == (None, "died with exit status 7")
 
 
 def test_process_that_hangs_is_ended_and_is_a_death():
@@ -143,6 +145,14 @@ def test_note_that_a_peer_learns_is_kept(monkeypatch):
     assert apart.bench(TINY, [1], [], 0, lambda line: None).peers == {"numpy": apart.About("1", "learnt")}
 
 
+def test_what_is_known_of_a_peer_comes_before_its_rows_and_after(monkeypatch):
+    monkeypatch.setenv("PJRT_NPROC", "set in another process otherwise")
+    first, *rows, last = apart._measure("numpy", TINY, 1, 0)
+    assert first == last == apart.About(np.__version__, "")
+    assert [row.case for row in rows] == list(TINY)
+    assert all(set(row.samples) == {"fastnorm", "copy", "numpy"} for row in rows)
+
+
 def learning(name, selected, n, seconds):
     """In place of `apart._measure`: with a note at the end."""
     yield apart.About("1", "")
@@ -167,12 +177,14 @@ def start_jax(n):
 
 def test_bench_apart_measures_all_and_says_so(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(cases, "CASES", TINY[:2])
+    monkeypatch.setitem(apart.peers.PEERS, "torch", ("no_such_package",))
     path = tmp_path / "bench.json"
-    arguments = ["--apart", "--peers", "none", "--threads", "1", "--seconds", "0", "--json", str(path)]
+    arguments = ["--apart", "--peers", "torch", "--threads", "1", "--seconds", "0", "--json", str(path)]
     assert main(["bench", *arguments]) == 0
     results = document.read(path)
     assert results["apart"]
     assert [row["id"] for row in results["rows"]] == [case.id for case in TINY[:2]]
     lines = capsys.readouterr().out.splitlines()
+    assert "torch: no_such_package: not installed, skipped" in lines
     assert any(line.startswith("numpy, 1 thread: 2 of 2 cases") for line in lines)
     assert lines[-1].startswith("geometric mean")

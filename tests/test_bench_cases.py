@@ -42,7 +42,9 @@ TINY = (
     Case("normalize_image", (5, 6, 3), "uint8"),
     Case("normalize_image", (5, 6, 3), "uint8", "out", {"layout": "HWC->HWC"}),
 )
+BFLOAT16 = tuple(Case(name, (4, 8), "bfloat16", "out") for name in ("layer_norm", "rms_norm"))
 each = pytest.mark.parametrize("case", TINY, ids=lambda case: case.id)
+each_or_bfloat16 = pytest.mark.parametrize("case", TINY + BFLOAT16, ids=lambda case: case.id)
 
 
 @pytest.mark.parametrize("table", [CASES, TINY], ids=["CASES", "TINY"])
@@ -113,7 +115,7 @@ def test_slabs_cover_a_case_once(case, monkeypatch):
     assert (seen == 1).all()
 
 
-@each
+@each_or_bfloat16
 def test_numpy_has_every_function_and_agrees(case):
     (numpy,) = peers.load([])[0].values()
     inputs = case.make_inputs()
@@ -121,7 +123,7 @@ def test_numpy_has_every_function_and_agrees(case):
         assert agreement.agrees(case, inputs, peers.as_array(numpy, case, numpy.prepare(case, inputs, 1)()))
 
 
-@each
+@each_or_bfloat16
 @pytest.mark.parametrize("name", [name for name in peers.PEERS if name != "torch.compile"])
 @pytest.mark.filterwarnings("ignore:Numerical issues were encountered")  # scikit-learn, of its float32 results
 def test_peer_agrees_or_lacks_the_function(name, case):

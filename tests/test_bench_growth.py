@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -117,6 +118,39 @@ def test_what_memory_cannot_hold_is_left_out_and_said(monkeypatch):
     assert left_out[0]["seconds_per_element"] is None
     assert sum("GB free" in line for line in growth.lines(rows)) == 2
     assert growth.cliffs(rows) == growth.slow_teams(rows) == []
+
+
+def test_what_stands_out_is_said():
+    alone, team = made_up([1e-9, 1e-9, 2e-9, 1e-9]), made_up([2e-9, 1e-9, 1e-9, 1e-9], threads=2)
+    assert list(growth.lines(alone + team)) == [
+        "cliff      made up 10000, 1 thr, L1: 2.00 ns (median 2.00)",
+        "slow team  made up 100, 2 thr, L1: 2.00 ns (median 2.00), 0.50 of one thread's speed",
+        "8 rows",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "others"),
+    [([0, 1e9, 0, 0], 0), ([0, 2e9, 0, 1e9, 0, 3e9], 1e9), ([None, None], None)],
+    ids=["quiet at last", "never quiet", "unknown"],
+)
+def test_disturbed_samples_are_taken_again(monkeypatch, seconds, others):
+    clock, used = itertools.count(), iter(seconds)
+    monkeypatch.setattr(growth, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(growth.timing, "measure", lambda contenders, seconds, within: {})
+    monkeypatch.setattr(machine, "others_seconds", lambda: next(used))
+    assert growth._quiet_samples({}, 0) == ({}, others)
+    assert next(used, "all") == "all"
+
+
+def test_machine_that_says_nothing(monkeypatch, tmp_path):
+    assert machine.others_seconds() is None or machine.others_seconds() > 0
+    monkeypatch.setattr(machine, "Path", lambda name: tmp_path / name[1:])
+    assert machine.caches() == {}
+    assert machine.others_seconds() is None
+    assert machine.free_memory() is None or machine.free_memory() > 0
+    monkeypatch.delattr(machine.os, "sysconf", raising=False)
+    assert machine.free_memory() is None
 
 
 def test_samples_are_taken_within_the_contenders_context():

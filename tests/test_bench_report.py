@@ -175,6 +175,15 @@ def test_charts_repeat_and_are_small(results):
         assert {"torch, 2 thr", "layer_norm"} & {(one.text or "").strip() for one in root.iter() if "text" in one.tag}
 
 
+def test_chart_of_a_peer_without_a_row_of_some_number_of_threads(results):
+    pytest.importorskip("matplotlib")
+    for one in results["rows"]:
+        if one["threads"] == 2:
+            one["contenders"].pop("torch", None)
+    texts = [one.text for one in ElementTree.fromstring(charts.svg(charts.peers, results)).iter()]
+    assert sum("torch" in (text or "") for text in texts) == 1
+
+
 def test_document_survives_its_file(results, tmp_path):
     document.write(tmp_path / "results.json", results)
     assert document.read(tmp_path / "results.json") == results
