@@ -214,7 +214,7 @@ def test_squares_that_overflow_give_zero():
 
 
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="needs a wider float to compare with")
-@pytest.mark.parametrize("beta", [0.6, 2.0, -0.75, 1 / 3, 3.0, 0.01, 15.5])
+@pytest.mark.parametrize("beta", [0.0, 0.6, 2.0, -0.75, 1 / 3, 3.0, 0.01, 15.5])
 def test_powers_over_the_whole_range(beta):
     """x / (x * x)**beta in float64: the power within one unit in the last place, of any magnitude."""
     reach = min(300, 300 / abs(2 * beta - 1)) / 2.1

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from arrays import DTYPES, SAME_ORDER, normal, swapped
+from arrays import DTYPES, SAME_ORDER, dtype_of, normal, swapped
 from calls import NO_OUT, PER_SAMPLE, bits, functions
 from families import make
 
@@ -135,6 +135,58 @@ def test_alignment(shape, dtype):
             assert bits(call, x) == expected, (name, offset)
             if not name.startswith(NO_OUT):
                 assert bits(call, x, out=out) == expected, (name, offset)
+
+
+def vector(length):
+    return normal(length, seed=1)
+
+
+# Shapes and dtypes of x whose results are above 32 MB, and calls: some for every loop that stores.
+PAST_THE_CACHES = {
+    "rows": ((8401, 2003), "float16", lambda x, **o: fastnorm.rms_norm(x, vector(2003), **o)),
+    "rows of bfloat16": ((8401, 2003), "bfloat16", fastnorm.layer_norm),
+    "rows to float32": ((4201, 2003), "float64", lambda x, **o: fastnorm.layer_norm(x, dtype="float32", **o)),
+    "rows to float16": ((8401, 2003), "float64", lambda x, **o: fastnorm.layer_norm(x, dtype="float16", **o)),
+    "few rows": ((3, 2_900_001), "float32", fastnorm.layer_norm),
+    "planes": ((5, 7, 240_001), "float32", lambda x, **o: fastnorm.instance_norm(x, weight=vector(7), **o)),
+    "short planes": ((1801, 96, 49), "float32", lambda x, **o: fastnorm.group_norm(x, 8, vector(96), **o)),
+    "columns": ((16_001, 530), "float32", fastnorm.standardize),
+    "columns of float64": ((8001, 530), "float64", fastnorm.standardize),
+    "axis 1": ((2, 64, 66_001), "float32", lambda x, **o: fastnorm.layer_norm(x, vector(64), axis=1, **o)),
+    "given, last": (
+        (160_001, 53),
+        "float32",
+        lambda x, **o: fastnorm.batch_norm(x, vector(53), vector(53) ** 2, channel_axis=-1, **o),
+    ),
+    "three last": ((2, 1_400_001, 3), "float32", lambda x, **o: fastnorm.instance_norm(x, channel_axis=-1, **o)),
+    "windows": ((2, 33, 128_001), "float32", lambda x, **o: fastnorm.local_response_norm(x, 5, **o)),
+    "windows of float16": ((2, 33, 256_001), "float16", lambda x, **o: fastnorm.local_response_norm(x, 5, **o)),
+    "windows, last": (
+        (128_001, 67),
+        "float32",
+        lambda x, **o: fastnorm.local_response_norm(x, 5, channel_axis=-1, **o),
+    ),
+    "image to planes": ((1901, 1501, 3), "uint8", lambda x, **o: fastnorm.normalize_image(x, 100, 50, **o)),
+    "image": ((1901, 1501, 3), "uint8", lambda x, **o: fastnorm.normalize_image(x, 100, 50, layout="HWC->HWC", **o)),
+}
+
+
+@pytest.mark.parametrize("name", PAST_THE_CACHES)
+def test_past_the_caches(name):
+    """A reused result above 32 MB is written past the caches, at any alignment; a new one is not."""
+    shape, dtype, call = PAST_THE_CACHES[name]
+    values = np.arange(65_521) % 251 if dtype == "uint8" else normal(65_521, offset=2.0)
+    x = np.resize(values.astype(dtype_of(dtype)), shape)
+    expected = call(x)
+    assert expected.nbytes > 32 << 20
+    memory = np.full(expected.size + 2, np.nan, expected.dtype)
+    out = memory[1:-1].reshape(expected.shape)
+    for n in (1, 3):
+        out.fill(np.nan)
+        with fastnorm.threads(n):
+            assert call(x, out=out) is out
+        assert out.tobytes() == expected.tobytes()
+        assert np.isnan(memory[[0, -1]]).all()
 
 
 def splits(n):
