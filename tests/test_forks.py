@@ -57,6 +57,15 @@ def test_a_child_and_a_grandchild():
     assert run(code) == "[0, 0, True, 4]"
 
 
+def test_the_reason_for_one_thread():
+    code = """
+        import multiprocessing
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            print(pool.apply(fastnorm.show_config, ["dicts"])["threads_reason"])
+    """
+    assert run(code) == "a forked child, where OpenMP's threads are gone"
+
+
 def test_multiprocessing():
     code = """
         import multiprocessing

@@ -62,6 +62,7 @@ def test_blocks_nest_and_end():
     fastnorm.set_num_threads(4)
     with fastnorm.threads(2):
         assert fastnorm.get_num_threads() == 2
+        assert fastnorm.show_config("dicts")["threads_reason"] == "threads"
         with fastnorm.threads(7):
             assert fastnorm.get_num_threads() == 7
             fastnorm.set_num_threads(5)
