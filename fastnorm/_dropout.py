@@ -50,7 +50,7 @@ def solve(
     # So that p, however small or near 1, is never taken for 0 or 1.
     threshold = min(max(round(p * 2**32), 1), 2**32 - 1) if p else 0
     options = (key, threshold, *_factor(p, arithmetic))
-    _walk(x, result, mask, options, y_is_new=out is None)
+    _walk(x, result, mask, options)
     return result
 
 
@@ -74,17 +74,17 @@ def _factor(p: float, arithmetic: np.dtype[Any]) -> tuple[float, float]:
     return float(high), max(missing(high), float(high) * 2.0**-60)
 
 
-def _walk(x: Array, y: Array, mask: NDArray[np.bool_] | None, options: Options, *, y_is_new: bool) -> None:
+def _walk(x: Array, y: Array, mask: NDArray[np.bool_] | None, options: Options) -> None:
     """Hand x to the kernel: as a whole, or block by block."""
     if _is_plain(x) and _is_plain(y):
-        _call(x, y, mask, 0, options, y_is_new=y_is_new)
+        _call(x, y, mask, 0, options)
         return
     if x.ndim == 0:
         x, y, mask = x[None], y[None], None if mask is None else mask[None]
     for index, number in _blocks(x.shape):
         part, to = np.require(x[index], arguments.native(x.dtype), ["C", "A"]), y[index]
         scratch = to if _is_plain(to) else np.empty(to.shape, arguments.native(y.dtype))
-        _call(part, scratch, None if mask is None else mask[index], number, options, y_is_new=True)
+        _call(part, scratch, None if mask is None else mask[index], number, options)
         if scratch is not to:
             to[...] = scratch
 
@@ -93,9 +93,9 @@ def _is_plain(array: Array) -> bool:
     return array.flags.c_contiguous and is_kernel_array(array)
 
 
-def _call(x: Array, y: Array, mask: NDArray[np.bool_] | None, number: int, options: Options, *, y_is_new: bool) -> None:
+def _call(x: Array, y: Array, mask: NDArray[np.bool_] | None, number: int, options: Options) -> None:
     types = arguments.element_type(x.dtype), arguments.element_type(y.dtype)
-    kernel.dropout(x, y, mask, number, *options, *types, y_is_new)
+    kernel.dropout(x, y, mask, number, *options, *types)
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[Index, int]]:

@@ -46,7 +46,7 @@ def solve_image(
     if out is not None and spoils(_as_pixels(out) if planes else out, image):
         image = image.copy()
     x_type = images.U8 if image.dtype == np.uint8 else arguments.element_type(arguments.native(image.dtype))
-    images.normalize(image, result, means, factors, planes, x_type, arguments.element_type(result_dtype), out is None)
+    images.normalize(image, result, means, factors, planes, x_type, arguments.element_type(result_dtype))
     return result
 
 

@@ -44,7 +44,6 @@ class _Problem(NamedTuple):
     bias: Array | None
     reduced: frozenset[int]
     statistics: Statistics | None  # to fill, or (GIVEN) to use
-    y_is_new: bool  # its pages were not written yet
     is_f64: bool
     eps: float
     ddof: int
@@ -126,13 +125,12 @@ def solve(
     ddof: int = 0,
     given: tuple[Array, Array] | None = None,
     upper: float = np.inf,
-    y_is_new: bool = False,
     return_stats: bool = True,
 ) -> tuple[Array, Statistics]:
     """Normalise checked arrays over the axes `reduced`; without `return_stats` the statistics are a single NaN.
 
     Weight and bias are in the arithmetic dtype, of x's rank, and broadcast against it. `given` holds a mean and a rstd
-    to use instead of x's own, in float64, of x's rank. `y_is_new` says of `out` that its pages were not written yet.
+    to use instead of x's own, in float64, of x's rank.
     A zero-size x gives an empty result and NaN statistics.
     """
     result = np.empty_like(x, dtype=result_dtype, subok=False) if out is None else out
@@ -157,10 +155,9 @@ def solve(
         weight = weight.copy()
     if bias is not None and np.may_share_memory(bias, target):
         bias = bias.copy()
-    is_new = y_is_new or target is not out
     is_f64 = arithmetic == np.float64
     filled = statistics if return_stats or given is not None else None
-    _solve(_Problem(x, target, weight, bias, reduced, filled, is_new, is_f64, eps, ddof, statistic, upper=upper))
+    _solve(_Problem(x, target, weight, bias, reduced, filled, is_f64, eps, ddof, statistic, upper=upper))
     if target is not result:
         result[...] = target
     return result, statistics
@@ -186,7 +183,7 @@ def measure(
         if x.dtype.kind in "iub":
             x = x.astype(np.float64)
         is_f64 = arithmetic == np.float64
-        _solve(_Problem(x, None, None, None, reduced, statistics, True, is_f64, 0.0, 0, statistic, power))
+        _solve(_Problem(x, None, None, None, reduced, statistics, is_f64, 0.0, 0, statistic, power))
     return statistics
 
 
@@ -331,7 +328,6 @@ def _call(problem: _Problem, plan: _Plan) -> bool:
         problem.statistic,
         problem.power,
         problem.upper,
-        problem.y_is_new,
     )
     if plan.in_columns:
         columns.normalize(plan.side, *operands)
@@ -381,7 +377,6 @@ def _solve_block(problem: _Problem, plan: _Plan, block: tuple[slice, ...]) -> No
     gathered = part._replace(
         x=dense(x, order, arguments.native(x.dtype)),
         y=None if y is None else empty(x.shape, order, arguments.native(y.dtype)),
-        y_is_new=True,
     )
     called = _call(gathered, plan)
     assert called

@@ -31,12 +31,12 @@ def respond(x: Array, out: Array | None, result_dtype: np.dtype[Any], channel_ax
 
     layout = canonical(x.shape, frozenset({channel_axis}), memory_order(x.shape, x.strides), ())
     assert layout is not None  # at most three words: before, channels, after
-    if not _call(x, target, layout, y_is_new=target is not out, **parameters):
+    if not _call(x, target, layout, **parameters):
         for block in blocks(x, layout.words[0] + layout.words[2], least=1 if layout.words[4] else 64):
             part = x[block]
             dense_x = dense(part, layout.order, arguments.native(x.dtype))
             dense_y = empty(part.shape, layout.order, target.dtype)
-            called = _call(dense_x, dense_y, layout, y_is_new=True, **parameters)
+            called = _call(dense_x, dense_y, layout, **parameters)
             assert called
             target[block] = dense_y
     if target is not result:

@@ -114,7 +114,6 @@ def group_norm(
         None if bias is None else _split(bias, axis, num_groups),
         frozenset(range(grouped.ndim)) - {0, axis},
         eps=channels.eps,
-        y_is_new=channels.out is None,
         return_stats=return_stats,
     )
     if not return_stats:

@@ -73,7 +73,7 @@ def test_elements_are_numbered_beyond_32_bits(first):
     n, key, threshold = 200, 0x0123456789ABCDEF, 2**31
     mask = np.zeros(n, np.bool_)
     y = np.empty(n, np.float32)
-    kernel.dropout(np.ones(n, np.float32), y, mask, first, key, threshold, 2.0, 1e-18, 0, 0, True)
+    kernel.dropout(np.ones(n, np.float32), y, mask, first, key, threshold, 2.0, 1e-18, 0, 0)
     number = np.arange(n, dtype=np.uint64) + np.uint64(first)
     counter = number // np.uint64(64) * np.uint64(16) + number % np.uint64(16)
     zero = np.zeros_like(counter)

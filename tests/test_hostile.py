@@ -239,7 +239,7 @@ def test_scratch_whose_size_no_number_holds(channels):
     x, y = np.ones((2, 16), np.float32)
     walk = (1, channels, 2), (0, 0, 4), (0, 0, 4), F32, F32
     with pytest.raises(MemoryError, match="fastnorm needs"):
-        window.respond(x, y, *walk, channels - 1, channels - 1, 1.0, 0.75, 1.0, True)
+        window.respond(x, y, *walk, channels - 1, channels - 1, 1.0, 0.75, 1.0)
 
 
 @needs_64_bits

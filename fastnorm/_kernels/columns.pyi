@@ -19,5 +19,4 @@ def normalize(
     statistic: int,
     power: float,
     upper: float,
-    y_is_new: bool,
 ) -> None: ...

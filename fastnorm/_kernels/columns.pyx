@@ -156,7 +156,6 @@ def normalize(
     int statistic,
     double power,                   # IN  NORM_POWER: p
     double upper,                   # IN  EXTREMES: the largest result
-    bint y_is_new,                  # IN  its pages were not written yet
 ) -> None:
     """Normalise every (batch, keep) over (outer, segments, run); float16 comes as uint16 and bfloat16 as int16."""
     cdef fn_problem p
@@ -166,7 +165,7 @@ def normalize(
     cdef int threads
     fill_problem(
         &p, x, y, weight, bias, mean, rstd, m2, x_type, y_type, eps, ddof, statistic, power, upper,
-        y_is_new,
+        in_columns=True,
     )
     p.side = side
     bytes_moved = cnp.PyArray_NBYTES(<cnp.ndarray> x) + (0 if y is None else cnp.PyArray_NBYTES(<cnp.ndarray> y))

@@ -14,5 +14,4 @@ def dropout(
     low: float,
     x_type: int,
     y_type: int,
-    y_is_new: bool,
 ) -> None: ...

@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from fastnorm._kernels.isa cimport kernels
 from fastnorm._kernels.problem cimport FN_F64, FN_GROUP, fn_dropout
 from fastnorm._kernels.tasks cimport run, team_for
-from fastnorm._kernels.views cimport STREAM_BYTES
+from fastnorm._kernels.views cimport goes_past_caches
 
 cnp.import_array()
 
@@ -40,7 +40,6 @@ def dropout(
     double low,
     int x_type,
     int y_type,
-    bint y_is_new,                  # IN  its pages were not written yet
 ) -> None:
     """Drop some elements and scale the others; float16 and bfloat16 are told apart by the types alone."""
     cdef fn_dropout p
@@ -54,7 +53,7 @@ def dropout(
     p.threshold = threshold
     p.high = high
     p.low = low
-    p.stream = not y_is_new and p.x != p.y and cnp.PyArray_NBYTES(y) >= STREAM_BYTES
+    p.stream = goes_past_caches(x, y, cnp.PyArray_NBYTES(y))
     p.x_type = x_type
     p.y_type = y_type
     c.problem = &p

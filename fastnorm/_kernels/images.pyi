@@ -12,5 +12,4 @@ def normalize(
     planes: bool,
     x_type: int,
     y_type: int,
-    y_is_new: bool,
 ) -> None: ...

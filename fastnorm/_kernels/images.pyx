@@ -7,6 +7,7 @@ from libc.stdlib cimport free, malloc
 from fastnorm._kernels.isa cimport kernels
 from fastnorm._kernels.problem cimport (
     FN_F64,
+    FN_SPAN,
     FN_U8,
     fn_float_mode_enter,
     fn_float_mode_leave,
@@ -19,7 +20,7 @@ from fastnorm._kernels.problem cimport (
     fn_statistic,
 )
 from fastnorm._kernels.tasks cimport run, team_for
-from fastnorm._kernels.views cimport STREAM_BYTES
+from fastnorm._kernels.views cimport goes_past_caches
 
 cnp.import_array()
 
@@ -76,7 +77,6 @@ def normalize(
     bint planes,            # IN  y's channels come before its rows
     int x_type,
     int y_type,
-    bint y_is_new,          # IN  its pages were not written yet
 ) -> None:
     """(x - mean) * factor, rounded once, for images of any strides, alignment and byte order."""
     cdef fn_image p
@@ -96,7 +96,9 @@ def normalize(
     join_rows(&p)
     p.x_type = x_type
     p.y_type = y_type
-    p.stream = not y_is_new and p.x.data != p.y.data and cnp.PyArray_NBYTES(y) >= STREAM_BYTES
+    p.stream = goes_past_caches(
+        x, y, min(p.pixels, <Py_ssize_t> FN_SPAN) * (p.y.size if planes else p.channels * p.y.size)
+    )
     maps = <fn_map *> malloc(p.channels * sizeof(fn_map))
     if maps == NULL:
         raise MemoryError(f"fastnorm needs {p.channels * sizeof(fn_map)} bytes of scratch")

@@ -5,7 +5,14 @@ tier than they asked for. The kernels' table is a C pointer that the other modul
 """
 import os
 
-from fastnorm._kernels.problem cimport FN_TIERS, fn_compiler, fn_describe_tiers, fn_last_level_cache, fn_tier
+from fastnorm._kernels.problem cimport (
+    FN_TIERS,
+    fn_compiler,
+    fn_describe_tiers,
+    fn_has_hypervisor,
+    fn_last_level_cache,
+    fn_tier,
+)
 
 cdef fn_tier tiers[FN_TIERS]
 fn_describe_tiers(tiers)
@@ -57,3 +64,4 @@ in_use = tiers[chosen].name.decode()
 reason = "FASTNORM_ISA" if wanted else "the fastest that this machine runs"
 compiler = fn_compiler().decode().strip()  # Clang ends its version with a space
 last_level_cache = fn_last_level_cache()
+has_hypervisor = fn_has_hypervisor()

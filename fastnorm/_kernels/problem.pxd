@@ -78,6 +78,9 @@ cdef extern from "problem.h" nogil:
         const fn_map *maps
         int x_type, y_type, stream
 
+    enum:
+        FN_SPAN
+
     Py_ssize_t fn_spans_of_row(const fn_image *p)
 
     ctypedef struct fn_column_map:
@@ -182,6 +185,7 @@ cdef extern from "dispatch.h" nogil:
 
     void fn_describe_tiers(fn_tier *tiers)
     Py_ssize_t fn_last_level_cache()
+    bint fn_has_hypervisor()
     const char *fn_compiler()
 
 

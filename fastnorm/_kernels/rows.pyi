@@ -22,7 +22,6 @@ def normalize(
     statistic: int,
     power: float,
     upper: float,
-    y_is_new: bool,
 ) -> None: ...
 def normalize_and_activate(
     a: NDArray[Any],

@@ -8,7 +8,7 @@ cimport numpy as cnp
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int16_t, uint16_t
 
-from fastnorm._kernels.isa cimport last_level_cache
+from fastnorm._kernels.isa cimport has_hypervisor, last_level_cache
 from fastnorm._kernels.problem cimport (
     FN_BF16,
     FN_CENTERED,
@@ -45,14 +45,6 @@ NORM_1, NORM_2, NORM_LARGEST, NORM_SMALLEST, NORM_POWER, EXTREMES = (
     FN_NORM_1, FN_NORM_2, FN_NORM_LARGEST, FN_NORM_SMALLEST, FN_NORM_POWER, FN_EXTREMES
 )
 
-# Results this large are gone from the cache before anyone reads them, so they are written past it. The smaller of 3/4
-# of the last-level cache and 32 MB: servers report hundreds of MB of which one process keeps a share (measured where
-# 480 MB are reported: writing past the cache took 1.2 times as long at 16 MB, 1.0 at 32 MB, 0.7 at 45 MB). Not so for
-# memory that the system has yet to provide: it is zeroed page by page just before we write, which leaves it in the
-# cache (1.4 times as long).
-STREAM_BYTES = min(3 * last_level_cache // 4 or 32 << 20, 32 << 20)
-
-
 def assign(tuple arrays, list values) -> None:
     """Set each array's elements, and let no signal's handler run in between."""
     for array, value in zip(arrays, values):
@@ -64,6 +56,9 @@ ctypedef fused element:
     double
     uint16_t
     int16_t
+
+cdef extern from "pages.h" nogil:
+    bint fn_has_page(const char *address)
 
 cdef extern from "numpy/arrayobject.h":
     int PyArray_SetBaseObject(cnp.ndarray array, object base) except -1
@@ -126,6 +121,47 @@ cdef double *first_double(
     return NULL if array is None else &array[0]
 
 
+cdef Py_ssize_t CLIENTS_CACHE = 36 << 20  # last-level caches beyond this are servers'
+cdef Py_ssize_t LINE_BYTES = 64
+
+# Results this large are gone from the cache before anyone reads them, so they are written past it: of 3/4 of the
+# last-level cache, or 1/8 where a virtual machine shares a server's with others, and never more than 32 MB. Time of
+# writing past the cache over writing through it, on two such machines, one thread: where 480 MB are reported, 1.2 at
+# 16 MB, 1.0 at 32, 0.7 at 45; where 48 MB are, 1.0 at 4 MB, 0.86 at 5, 0.7 at 8, 0.77 at 12.
+cdef Py_ssize_t STREAM_BYTES = min(
+    last_level_cache // 8 if has_hypervisor and last_level_cache > CLIENTS_CACHE
+    else 3 * last_level_cache // 4 or 32 << 20,
+    32 << 20,
+)
+
+# Where stretches start inside a cache line, each shares one with another, which has to be read to be written. The same
+# times for rows of 64, 128, 256 and 512 float32: 1.24, 1.03, 0.87 and 0.83.
+cdef Py_ssize_t STREAM_STRETCH = 1024
+
+
+cdef bint goes_past_caches(
+    cnp.ndarray x,
+    cnp.ndarray y,
+    Py_ssize_t stretch,     # IN  bytes of y that are written in one go
+) noexcept:
+    """Whether to write y past the caches.
+
+    Not where the system has yet to provide its memory: that is zeroed page by page just before we write, which leaves
+    it in the cache (1.4 times as long past it).
+    """
+    cdef const char *last = <const char *> cnp.PyArray_DATA(y)
+    cdef Py_ssize_t stride, misaligned = <Py_ssize_t> last | stretch
+    cdef int axis
+    if cnp.PyArray_NBYTES(y) < STREAM_BYTES or cnp.PyArray_DATA(x) == cnp.PyArray_DATA(y):
+        return False
+    for axis in range(cnp.PyArray_NDIM(y)):
+        stride = cnp.PyArray_STRIDE(y, axis)
+        last += (cnp.PyArray_DIM(y, axis) - 1) * stride
+        if stride >= stretch or stride <= -stretch:
+            misaligned |= stride
+    return (stretch >= STREAM_STRETCH or misaligned % LINE_BYTES == 0) and fn_has_page(last)
+
+
 # Arrays arrive as objects and become memoryviews here alone: the code for those is larger than a module's own.
 cdef int fill_problem(
     fn_problem *p,                  # OUT
@@ -143,7 +179,7 @@ cdef int fill_problem(
     int statistic,
     double power,
     double upper,
-    bint y_is_new,                  # IN  its pages were not written yet
+    bint in_columns,                # IN  keep is contiguous with segments and run, and written in one go with them
 ) except -1:
     cdef int arithmetic = FN_F64 if x_type == FN_F64 or y_type == FN_F64 else FN_F32
     cdef Py_ssize_t elements
@@ -167,9 +203,7 @@ cdef int fill_problem(
     p.y_type = y_type
     p.stream = (
         y is not None
-        and not y_is_new
         and statistic != FN_EXTREMES  # whose results are read once more, to be cut off
-        and p.x.data != p.y.data
-        and cnp.PyArray_NBYTES(<cnp.ndarray> y) >= STREAM_BYTES
+        and goes_past_caches(x, y, (p.keep if in_columns else 1) * p.segments * p.run * cnp.PyArray_ITEMSIZE(y))
     )
     return 0

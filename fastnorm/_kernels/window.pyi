@@ -15,5 +15,4 @@ def respond(
     scale: float,
     beta: float,
     k: float,
-    y_is_new: bool,
 ) -> None: ...

@@ -20,7 +20,7 @@ from fastnorm._kernels.problem cimport (
     fn_window_tiles,
 )
 from fastnorm._kernels.tasks cimport run, team_for
-from fastnorm._kernels.views cimport STREAM_BYTES
+from fastnorm._kernels.views cimport goes_past_caches
 
 cnp.import_array()
 
@@ -67,7 +67,6 @@ def respond(
     double scale,
     double beta,
     double k,
-    bint y_is_new,          # IN  its pages were not written yet
 ) -> None:
     """Divide each element by (k + scale * sum of squares in its window) ** beta."""
     cdef fn_window_problem p
@@ -88,7 +87,6 @@ def respond(
         FN_IDENTITY if beta == 1 else FN_ROOT if beta == 0.5 else FN_ROOT_AND_ITS_ROOT if beta == 0.75 else FN_POWER
     )
     threads = team_for(bytes_moved * (POWER_COST if p.power == FN_POWER else 1))
-    p.stream = not y_is_new and p.x != p.y and cnp.PyArray_NBYTES(y) >= STREAM_BYTES
     p.x_type = x_type
     p.y_type = y_type
     c.problem = &p
@@ -99,6 +97,7 @@ def respond(
         p.tile = tile_of(p.inner, max(row_bytes // itemsize, <Py_ssize_t> FN_WINDOW_BLOCK))
     else:
         p.tile = tile_of(p.channels, ROW_BYTES // itemsize)
+    p.stream = goes_past_caches(x, y, (min(p.tile, p.inner) if p.inner > 1 else p.channels) * cnp.PyArray_ITEMSIZE(y))
     c.units = p.outer * fn_window_tiles(&p)
     tasks = TASKS_PER_THREAD * threads if threads > 1 else 1
     tasks = min(c.units, max(tasks, min(bytes_moved // LONG_BYTES * (before + after + 1), MOST_TASKS)))

@@ -66,10 +66,14 @@ ptrdiff_t fn_last_level_cache(void)
     }
     return largest;
 }
+
+int fn_has_hypervisor(void) { return fn_cpuid(1, 0).ecx >> 31; }
 #else
 static void fn_detect(int *avx2, int *avx512) { *avx2 = *avx512 = 0; }
 
 ptrdiff_t fn_last_level_cache(void) { return 0; }
+
+int fn_has_hypervisor(void) { return 0; }
 #endif
 
 void fn_describe_tiers(fn_tier tiers[FN_TIERS])

@@ -18,6 +18,9 @@ void fn_describe_tiers(fn_tier tiers[FN_TIERS]);
 /* Size of the last-level cache in bytes, or 0 where the processor does not tell. */
 ptrdiff_t fn_last_level_cache(void);
 
+/* Whether this is a virtual machine, whose caches others may use as well. */
+int fn_has_hypervisor(void);
+
 const char *fn_compiler(void);
 
 #endif
