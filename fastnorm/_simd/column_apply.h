@@ -17,36 +17,68 @@ static FN_APART void IN_XY(map_columns_part)(const TYPE(X) * x, TYPE(Y) * y, ptr
     STORE_PART(Y)(y + c, value, n);
 }
 
+/* Columns c on, so many whole vectors, and a call for the lines of the next row. Read before written: see map.h. */
+static inline __attribute__((always_inline)) void IN_XY(map_column_vectors)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t c,
+                                                                            const int vectors, const fn_column_map *map,
+                                                                            const IN_C(row_parameters) * row,
+                                                                            ptrdiff_t next_x, ptrdiff_t next_y,
+                                                                            const int how, const int stream)
+{
+    VEC value[4];
+    vec_prefetch(x + c, next_x, vectors * LANES * sizeof *x);
+    if (!stream)
+        vec_prefetch(y + c, next_y, vectors * LANES * sizeof *y); /* a store waits for its line, too */
+    for (int k = 0; k < vectors; k++) {
+        const ptrdiff_t at = c + k * LANES;
+        value[k] = V(fma)(V(sub)(LOAD(X)(x + at), LOAD(C)(map->mean.C + at)), LOAD(C)(map->scale.C + at),
+                          LOAD(C)(map->shift.C + at));
+        if (how == FN_ONE)
+            value[k] = V(fma)(value[k], row->one_weight, row->one_bias);
+        else if (how == FN_ELEMENTS)
+            value[k] = V(fma)(value[k], LOAD(C)(row->weight + at * row->weight_step),
+                              LOAD(C)(row->bias + at * row->bias_step));
+    }
+    for (int k = 0; k < vectors; k++) {
+        if (stream)
+            STREAM(Y)(y + c + k * LANES, value[k]);
+        else
+            STORE(Y)(y + c + k * LANES, value[k]);
+    }
+}
+
 /* n columns of one row, and a call for the lines of the next one. */
 static inline __attribute__((always_inline)) void IN_XY(map_columns)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n,
                                                                      const fn_column_map *map,
                                                                      const IN_C(row_parameters) * row, ptrdiff_t next_x,
                                                                      ptrdiff_t next_y, const int how, const int stream)
 {
-    const TYPE(C) *mean = map->mean.C, *scale = map->scale.C, *shift = map->shift.C;
     ptrdiff_t c = 0;
     if (stream) {
         const ptrdiff_t misaligned = (ptrdiff_t)((uintptr_t)y % (LANES * sizeof *y) / sizeof *y);
         c = misaligned == 0 ? 0 : LANES - misaligned < n ? LANES - misaligned : n;
-        if (c > 0)
+        if (c > 0) {
             IN_XY(map_columns_part)(x, y, 0, c, map, row, how);
-    }
-    for (; c + LANES <= n; c += LANES) {
-        vec_prefetch(x + c, next_x, LANES * sizeof *x);
-        VEC value = V(fma)(V(sub)(LOAD(X)(x + c), LOAD(C)(mean + c)), LOAD(C)(scale + c), LOAD(C)(shift + c));
-        if (how == FN_ONE)
-            value = V(fma)(value, row->one_weight, row->one_bias);
-        else if (how == FN_ELEMENTS)
-            value = V(fma)(value, LOAD(C)(row->weight + c * row->weight_step), LOAD(C)(row->bias + c * row->bias_step));
-        if (stream) {
-            STREAM(Y)(y + c, value);
-        } else {
-            vec_prefetch(y + c, next_y, LANES * sizeof *y); /* a store waits for its line, too */
-            STORE(Y)(y + c, value);
+            vec_prefetch(y, next_y, 1); /* the line is shared with what lies before: it is read before it is written */
         }
+        if ((uintptr_t)(y + n) % (LANES * sizeof *y))
+            vec_prefetch(y + n, next_y, 1);
     }
+    for (; stream && IN_XY(unrolled) && c + 4 * LANES <= n; c += 4 * LANES)
+        IN_XY(map_column_vectors)(x, y, c, 4, map, row, next_x, next_y, how, stream);
+    for (; c + LANES <= n; c += LANES)
+        IN_XY(map_column_vectors)(x, y, c, 1, map, row, next_x, next_y, how, stream);
     if (c < n)
         IN_XY(map_columns_part)(x, y, c, n - c, map, row, how);
+}
+
+/* One row with columns that are not FN_PLAIN, in parts: not worth a fast loop of its own. */
+FN_COLD static void IN_XY(map_unusual_columns)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_column_map *map,
+                                               const IN_C(row_parameters) * row, int how)
+{
+    TYPE(C) scratch[FN_TILE];
+    IN_X(prepare_row)(x, n, map, scratch);
+    for (ptrdiff_t c = 0; c < n; c += LANES - 1)
+        IN_CY(map_columns_part)(scratch, y, c, fn_least(n - c, LANES - 1), map, row, how);
 }
 
 /* Rows from <= r < to: of `side` outer positions each, or of one where parameters differ from row to row; beyond the
@@ -79,11 +111,7 @@ IN_XY(map_column_rows)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, pt
                 row.bias_step = bound.bias_step;
             }
             if (map->unusual) {
-                TYPE(C) scratch[FN_TILE];
-                IN_X(prepare_row)(x, length, map, scratch);
-                for (ptrdiff_t c = 0; c < length; c += LANES - 1) /* in parts: not worth a fast loop of its own */
-                    IN_CY(map_columns_part)
-                (scratch, y, c, length - c < LANES - 1 ? length - c : LANES - 1, map, &row, how);
+                IN_XY(map_unusual_columns)(x, y, length, map, &row, how);
             } else {
                 IN_XY(map_columns)(x, y, length, map, &row, next_x, next_y, how, stream);
             }

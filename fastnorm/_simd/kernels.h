@@ -39,6 +39,7 @@
 #include "parameters.h"
 #include "extremes.h"
 #include "finish_plain.h"
+#include "plan.h"
 #define X f32
 #include "statistics.h"
 #define X f16
@@ -59,6 +60,7 @@
 #include "parameters.h"
 #include "extremes.h"
 #include "finish_plain.h"
+#include "plan.h"
 #define X f64
 #include "statistics.h"
 #define X f32

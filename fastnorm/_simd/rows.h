@@ -3,28 +3,6 @@
  * A template, after apply.h.
  */
 
-typedef struct {
-    int how;          /* weight and bias meet the data */
-    int moves, steps; /* whether a parameter differs between statistics or stretches; between stretches */
-    int bound;
-    ptrdiff_t group;             /* statistics taken together; 0: each alone */
-    IN_C(parameters) parameters; /* FN_ELEMENTS only */
-} IN_XY(plan);
-
-static void IN_XY(make_plan)(const fn_problem *p, IN_XY(plan) * plan)
-{
-    const fn_operand *w = &p->weight, *b = &p->bias;
-    plan->how = !(w->segments || b->segments) ? FN_ONE : p->run > 1 ? FN_SEGMENTS : FN_ELEMENTS;
-    plan->steps = w->outer || b->outer;
-    plan->moves = plan->steps || w->batch || w->keep || b->batch || b->keep;
-    plan->bound = 0;
-    const ptrdiff_t length = p->segments * p->run;
-    const int same = plan->how == FN_ONE || (plan->how == FN_ELEMENTS && !(w->keep || b->keep));
-    plan->group = 0;
-    if (p->outer == 1 && length <= FN_LEAF && same && p->statistic != FN_NORM_1 && IN_C(has_plain)(p))
-        plan->group = fn_least(FN_GROUP_ELEMENTS / length, FN_GROUP_ROWS);
-}
-
 /* Part of a stretch, each segment with its own map. */
 static void IN_XY(apply_segments)(const fn_problem *p, const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t start,
                                   ptrdiff_t length, const char *weight, const char *bias, const fn_statistic *statistic)
@@ -40,7 +18,7 @@ static void IN_XY(apply_segments)(const fn_problem *p, const TYPE(X) * x, TYPE(Y
 }
 
 /* Part of each of some stretches of statistic s. */
-static void IN_XY(apply_piece)(const fn_problem *p, IN_XY(plan) * plan, ptrdiff_t s, const fn_piece *piece,
+static void IN_XY(apply_piece)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s, const fn_piece *piece,
                                const fn_statistic *statistic)
 {
     const ptrdiff_t batch = s / p->keep, keep = s % p->keep;
@@ -74,7 +52,7 @@ static void IN_XY(apply_piece)(const fn_problem *p, IN_XY(plan) * plan, ptrdiff_
 /* n statistics from s on, of one leaf each and of one batch index: their moments, then what follows from them side by
  * side, then their apply. A division and a root take longer than a short row. 0, and y is not written, where one of
  * them is not plain. */
-static int IN_XY(row_group)(const fn_problem *p, IN_XY(plan) * plan, ptrdiff_t s, ptrdiff_t n)
+static int IN_XY(row_group)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s, ptrdiff_t n)
 {
     const ptrdiff_t batch = s / p->keep, keep = s % p->keep, length = p->segments * p->run;
     const char *weight = IN_C(parameter_at)(&p->weight, batch, 0, keep);
@@ -105,8 +83,8 @@ static int IN_XY(row_group)(const fn_problem *p, IN_XY(plan) * plan, ptrdiff_t s
 static void IN_XY(rows)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
 {
     const fn_piece whole = {.stretches = p->outer, .length = p->segments * p->run};
-    IN_XY(plan) plan;
-    IN_XY(make_plan)(p, &plan);
+    IN_C(plan) plan;
+    IN_C(make_plan)(p, &plan);
     for (ptrdiff_t s = first, next; s < last; s = next) {
         const ptrdiff_t left = last - s, in_batch = p->keep - s % p->keep;
         next = s + (plan.group ? fn_least(plan.group, fn_least(left, in_batch)) : 1);
@@ -126,8 +104,8 @@ static void IN_XY(rows)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
 static void IN_XY(piece_apply)(const fn_problem *p, ptrdiff_t s, ptrdiff_t index, const fn_statistic *statistic)
 {
     const fn_piece piece = fn_get_apply_piece(p, index);
-    IN_XY(plan) plan;
-    IN_XY(make_plan)(p, &plan);
+    IN_C(plan) plan;
+    IN_C(make_plan)(p, &plan);
     IN_XY(apply_piece)(p, &plan, s, &piece, statistic);
     if (p->stream)
         vec_fence();
