@@ -209,7 +209,7 @@ setup(
             extension("_kernels.rows"),
             extension("_kernels.columns"),
             extension("_kernels.dropout"),
-            extension("_kernels.small"),
+            extension("_kernels.plain"),
             extension("_kernels.window"),
             extension("_kernels.images"),
         ],

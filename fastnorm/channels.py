@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastnorm import _channel_arguments as arguments
 from fastnorm import _statistics as statistics
 from fastnorm._arguments import as_bool
-from fastnorm._kernels import small
+from fastnorm._kernels import plain
 from fastnorm._normalize import solve
 
 
@@ -137,7 +137,7 @@ def batch_norm(
     momentum = arguments.as_momentum(momentum)
     running_ddof = arguments.as_running_ddof(running_ddof)
     if training is False and dtype is None and not return_stats:
-        answer = small.by_running(x, running_mean, running_var, weight, bias, eps, channel_axis, out)
+        answer = plain.by_running(x, running_mean, running_var, weight, bias, eps, channel_axis, out)
         if answer is not None:
             return answer
     training = as_bool(training, "training")
@@ -258,7 +258,7 @@ def instance_norm(
     """
     momentum = arguments.as_momentum(momentum)
     if use_input_stats is True and running_mean is None and running_var is None and dtype is None and not return_stats:
-        answer = small.over_channels(x, weight, bias, None, eps, channel_axis, out)
+        answer = plain.over_channels(x, weight, bias, None, eps, channel_axis, out)
         if answer is not None:
             return answer
     use_input_stats = as_bool(use_input_stats, "use_input_stats")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnorm import _channel_arguments as arguments
-from fastnorm._kernels import small
+from fastnorm._kernels import plain
 from fastnorm._normalize import solve
 
 
@@ -94,7 +94,7 @@ def group_norm(
     array([[ 2., 20.]])
     """
     if num_groups is not None and dtype is None and not return_stats:  # None is instance norm's, at this door
-        answer = small.over_channels(x, weight, bias, num_groups, eps, channel_axis, out)
+        answer = plain.over_channels(x, weight, bias, num_groups, eps, channel_axis, out)
         if answer is not None:
             return answer
     channels = arguments.as_channels(x, channel_axis, eps, out, dtype, per_sample=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnorm import _arguments as arguments
-from fastnorm._kernels import small
+from fastnorm._kernels import plain
 from fastnorm._kernels.rows import power_roots
 from fastnorm._kernels.views import EXTREMES, NORM_1, NORM_2, NORM_LARGEST, NORM_POWER, NORM_SMALLEST
 from fastnorm._normalize import measure, solve
@@ -84,7 +84,7 @@ def normalize(
     array([[ 0.75, -0.25]])
     """
     if isinstance(p, (int, float)) and p == 2:
-        answer = small.over_axis(x, None, None, axis, eps, out, NORM_2)
+        answer = plain.over_axis(x, None, None, axis, eps, out, NORM_2)
         if answer is not None:
             return answer
     array = arguments.as_input(x)

@@ -163,7 +163,7 @@ def test_samples_are_taken_within_the_contenders_context():
 @pytest.mark.parametrize(
     ("case", "path"),
     [
-        (Case("layer_norm", (1, 64), mode="out"), "small"),
+        (Case("layer_norm", (1, 64), mode="out"), "plain"),
         (Case("layer_norm", (2, 6, 4), mode="out", options={"axis": (0, 2)}), "general"),
         (Case("instance_norm", (1, 4, 3, 3), mode="out"), None),
     ],
@@ -201,7 +201,7 @@ def test_chart_is_one_svg(what, tmp_path):
         texts = ["made up", "2 threads", "copy", "cliff", {"size": "> L2<", "length": "contiguous length"}[what]]
         draw = functools.partial(growth.draw, series=what)
     else:
-        row = {"function": "layer_norm", "options": "", "mode": "alloc", "path": "small", "nanoseconds": 900.0}
+        row = {"function": "layer_norm", "options": "", "mode": "alloc", "path": "plain", "nanoseconds": 900.0}
         row |= {"layers": {"timer": 50.0, "kernel": 850.0, "checks": -3.0}, "torch_nanoseconds": 3600.0}
         rows = [row | {"shape": [1, 64]}, row | {"shape": [1, 4, 3, 3], "torch_nanoseconds": None}]
         texts = ["layer_norm 1x64", "kernel", "4.0x"]

@@ -6,10 +6,10 @@ the library's own steps, and the layers of a call add up to its time. What no re
 
 - timer: calling an empty builtin in the timing loop, which is part of every time;
 - arguments: an empty Python function of the same signature, called in the same way;
-- checks: the rest of what happens before words and views are looked for; where the small path answers, its own checks
+- checks: the rest of what happens before words and views are looked for; where the plain path answers, its own checks
   too, which a read-only `out` tells apart, because the path declines that last;
-- layout: where the small path declines, from checked arguments to the kernel's words and views;
-- kernel: arithmetic, and choosing a team where the small path declines;
+- layout: where the plain path declines, from checked arguments to the kernel's words and views;
+- kernel: arithmetic, and choosing a team where the plain path declines;
 - result: what a new array costs beyond what `out` costs.
 """
 
@@ -31,7 +31,7 @@ from fastnorm import _normalize
 from fastnorm._bench import peers, timing
 from fastnorm._bench.cases import Array, Case, Inputs
 from fastnorm._bench.run import prepare_peers
-from fastnorm._kernels import columns, rows, small
+from fastnorm._kernels import columns, plain, rows
 
 Row = dict[str, Any]
 Call = Callable[[], Any]
@@ -76,7 +76,7 @@ def measure(seconds: float, cases: Sequence[Case] = CASES) -> list[Row]:
     Returns
     -------
     list of dict
-        Two for each case: function, shape, options, mode, path ("small" or "general"), nanoseconds,
+        Two for each case: function, shape, options, mode, path ("plain" or "general"), nanoseconds,
         torch_nanoseconds (None without PyTorch), layers (nanoseconds by name; a small difference of large times may
         come out below 0).
     """
@@ -104,8 +104,8 @@ def _measure(case: Case, seconds: float) -> Iterator[Row]:
         )
     times = {name: one.min * 1e9 for name, one in samples.items()}
     layers = {"timer": times["timer"], "arguments": times["arguments"] - times["timer"], "checks": 0.0}
-    if "small" in doors:
-        layers["kernel"] = times["small"] - times["declined" if "declined" in doors else "timer"]
+    if "plain" in doors:
+        layers["kernel"] = times["plain"] - times["declined" if "declined" in doors else "timer"]
     else:
         layers["layout"] = times["solve"] - times["kernel"]
         layers["kernel"] = times["kernel"] - times["timer"]
@@ -114,7 +114,7 @@ def _measure(case: Case, seconds: float) -> Iterator[Row]:
         "function": case.function,
         "shape": list(case.shape),
         "options": case.options_text,
-        "path": "small" if "small" in doors else "general",
+        "path": "plain" if "plain" in doors else "general",
         "torch_nanoseconds": times.get("torch"),
     }
     yield common | {"mode": "out", "nanoseconds": times["out"], "layers": layers}
@@ -141,9 +141,9 @@ def _empty_twin(public: functools.partial[Any]) -> Call:
 
 
 def _doors(public: functools.partial[Any], out: Array) -> dict[str, functools.partial[Any]]:
-    """What the call went through: ``small`` and the same ``declined``, or ``solve`` and ``kernel``."""
+    """What the call went through: ``plain`` and the same ``declined``, or ``solve`` and ``kernel``."""
     module = sys.modules[public.func.__module__]
-    watched: list[tuple[Any, str]] = [(small, name) for name in vars(small) if name[0] != "_"]
+    watched: list[tuple[Any, str]] = [(plain, name) for name in vars(plain) if name[0] != "_"]
     watched += [(one, "solve") for one in (module, _normalize) if hasattr(one, "solve")]
     watched += [(one, "normalize") for one in (rows, columns)]
     calls: dict[str, functools.partial[Any]] = {}
@@ -151,7 +151,7 @@ def _doors(public: functools.partial[Any], out: Array) -> dict[str, functools.pa
     def watch(name: str, one: Callable[..., Any]) -> Callable[..., Any]:
         def watcher(*arguments: Any, **keywords: Any) -> Any:
             answer = one(*arguments, **keywords)
-            if name != "small" or answer is not None:
+            if name != "plain" or answer is not None:
                 calls[name] = functools.partial(one, *arguments, **keywords)
             return answer
 
@@ -160,11 +160,11 @@ def _doors(public: functools.partial[Any], out: Array) -> dict[str, functools.pa
     with contextlib.ExitStack() as stack:
         for place, name in watched:
             one = getattr(place, name)
-            kind = {"solve": "solve", "normalize": "kernel"}.get(name, "small")
+            kind = {"solve": "solve", "normalize": "kernel"}.get(name, "plain")
             stack.enter_context(mock.patch.object(place, name, watch(kind, one)))
         public()
-    if "small" in calls:
-        call = calls["small"]
+    if "plain" in calls:
+        call = calls["plain"]
         locked = out.view()
         locked.flags.writeable = False
         arguments = [locked if one is out else one for one in call.args]

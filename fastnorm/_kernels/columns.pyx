@@ -23,7 +23,7 @@ from fastnorm._kernels.problem cimport (
     fn_rows,
 )
 from fastnorm._kernels.tasks cimport run, team_for
-from fastnorm._kernels.views cimport fill_problem
+from fastnorm._kernels.views cimport bytes_of, fill_problem, size_of
 
 cnp.import_array()
 
@@ -140,6 +140,39 @@ cdef int shared_tiles(columns_context *c, Py_ssize_t bytes_moved, int threads) e
     return 0
 
 
+cdef int solve_columns(const fn_problem *p, Py_ssize_t bytes_moved) except -1:
+    cdef columns_context c
+    cdef Py_ssize_t columns
+    cdef bint is_long
+    cdef int threads = team_for(bytes_moved)
+    c.problem = p
+    c.is_f64 = p.x_type == FN_F64 or p.y_type == FN_F64
+    columns = TILE_BYTES // (p.outer * size_of(p.x_type)) // TILE_STEP * TILE_STEP
+    if p.keep * p.segments * p.run <= FN_TILE or p.statistic == FN_GIVEN:  # given: nothing is read twice
+        columns = FN_TILE
+    cut_tiles(&c, min(max(columns, NARROW_TILE), <Py_ssize_t> FN_TILE))
+    is_long = bytes_moved // (p.batch * c.tiles) > LONG_BYTES
+    if is_long or (threads > 1 and p.batch * c.tiles < 2 * threads):
+        columns = p.keep * p.segments * p.run
+        if is_long or p.statistic == FN_GIVEN or fn_row_parts(p) >= 2 * threads:
+            cut_tiles(&c, FN_TILE)
+            shared_tiles(&c, bytes_moved, threads)
+            return 0
+        if columns * p.batch >= 2 * threads * WIDE_TILE:
+            columns = columns * p.batch // (2 * threads) // TILE_STEP * TILE_STEP
+            cut_tiles(&c, min(columns, <Py_ssize_t> FN_TILE))
+        elif p.batch * c.tiles < threads:
+            threads = <int> max(min(<Py_ssize_t> threads, columns * fn_row_parts(p) // WIDE_TILE), <Py_ssize_t> 1)
+            if threads > 1:  # narrow tiles for the sums, rows for the apply
+                columns = columns * fn_row_parts(p) // (2 * threads) // TILE_STEP * TILE_STEP
+                cut_tiles(&c, min(columns, <Py_ssize_t> FN_TILE))
+                shared_tiles(&c, bytes_moved, threads)
+                return 0
+    with nogil:
+        run(tile_task, &c, p.batch * c.tiles, threads)
+    return 0
+
+
 def normalize(
     Py_ssize_t side,                # IN  outer positions side by side; above 1, outer is contiguous with keep
     object x,                       # IN  [batch, outer, keep, segments, run], keep * segments * run contiguous
@@ -159,39 +192,9 @@ def normalize(
 ) -> None:
     """Normalise every (batch, keep) over (outer, segments, run); float16 comes as uint16 and bfloat16 as int16."""
     cdef fn_problem p
-    cdef columns_context c
-    cdef Py_ssize_t bytes_moved, columns
-    cdef bint is_long
-    cdef int threads
     fill_problem(
         &p, x, y, weight, bias, mean, rstd, m2, x_type, y_type, eps, ddof, statistic, power, upper,
         in_columns=True,
     )
     p.side = side
-    bytes_moved = cnp.PyArray_NBYTES(<cnp.ndarray> x) + (0 if y is None else cnp.PyArray_NBYTES(<cnp.ndarray> y))
-    threads = team_for(bytes_moved)
-    c.problem = &p
-    c.is_f64 = x_type == FN_F64 or y_type == FN_F64
-    columns = TILE_BYTES // (p.outer * cnp.PyArray_ITEMSIZE(<cnp.ndarray> x)) // TILE_STEP * TILE_STEP
-    if p.keep * p.segments * p.run <= FN_TILE or statistic == FN_GIVEN:  # given: nothing is read twice
-        columns = FN_TILE
-    cut_tiles(&c, min(max(columns, NARROW_TILE), <Py_ssize_t> FN_TILE))
-    is_long = bytes_moved // (p.batch * c.tiles) > LONG_BYTES
-    if is_long or (threads > 1 and p.batch * c.tiles < 2 * threads):
-        columns = p.keep * p.segments * p.run
-        if is_long or statistic == FN_GIVEN or fn_row_parts(&p) >= 2 * threads:
-            cut_tiles(&c, FN_TILE)
-            shared_tiles(&c, bytes_moved, threads)
-            return
-        if columns * p.batch >= 2 * threads * WIDE_TILE:
-            columns = columns * p.batch // (2 * threads) // TILE_STEP * TILE_STEP
-            cut_tiles(&c, min(columns, <Py_ssize_t> FN_TILE))
-        elif p.batch * c.tiles < threads:
-            threads = <int> max(min(<Py_ssize_t> threads, columns * fn_row_parts(&p) // WIDE_TILE), <Py_ssize_t> 1)
-            if threads > 1:  # narrow tiles for the sums, rows for the apply
-                columns = columns * fn_row_parts(&p) // (2 * threads) // TILE_STEP * TILE_STEP
-                cut_tiles(&c, min(columns, <Py_ssize_t> FN_TILE))
-                shared_tiles(&c, bytes_moved, threads)
-                return
-    with nogil:
-        run(tile_task, &c, p.batch * c.tiles, threads)
+    solve_columns(&p, bytes_of(x, y))

@@ -38,7 +38,7 @@ from fastnorm._kernels.problem cimport (
     fn_sums_of,
 )
 from fastnorm._kernels.tasks cimport run, team_for
-from fastnorm._kernels.views cimport fill_problem
+from fastnorm._kernels.views cimport bytes_of, fill_problem
 
 cnp.import_array()
 
@@ -178,6 +178,21 @@ def power_roots(
         run(roots_task, &c, (c.length + TASK_ROOTS - 1) // TASK_ROOTS, team_for(c.length * ROOT_COST))
 
 
+cdef int solve_rows(const fn_problem *p, Py_ssize_t bytes_moved) except -1:
+    cdef rows_context c
+    cdef Py_ssize_t row_bytes, n_pieces = fn_count_pieces(p)
+    cdef int threads = team_for(bytes_moved)
+    c.problem = p
+    c.rows = p.batch * p.keep
+    row_bytes = bytes_moved // c.rows
+    if n_pieces > 1 and (row_bytes > LONG_BYTES or (threads > 1 and c.rows < 2 * threads)):
+        return shared_rows(p, n_pieces, threads)
+    c.rows_per_task = max(TASK_BYTES // max(row_bytes, 1), 1)
+    with nogil:
+        run(rows_task, &c, (c.rows + c.rows_per_task - 1) // c.rows_per_task, threads)
+    return 0
+
+
 def normalize(
     Py_ssize_t side,                # IN  1, or outer: then it is contiguous with segments and run in x, and keep is 1
     object x,                       # IN  [batch, outer, keep, segments, run], segments * run contiguous
@@ -197,26 +212,12 @@ def normalize(
 ) -> None:
     """Normalise every (batch, keep) over (outer, segments, run); float16 comes as uint16 and bfloat16 as int16."""
     cdef fn_problem p
-    cdef rows_context c
-    cdef Py_ssize_t row_bytes, bytes_moved, n_pieces
-    cdef int threads
     fill_problem(
         &p, x, y, weight, bias, mean, rstd, m2, x_type, y_type, eps, ddof, statistic, power, upper,
         in_columns=False,
     )
     p.side = side
-    bytes_moved = cnp.PyArray_NBYTES(<cnp.ndarray> x) + (0 if y is None else cnp.PyArray_NBYTES(<cnp.ndarray> y))
-    threads = team_for(bytes_moved)
-    c.problem = &p
-    c.rows = p.batch * p.keep
-    row_bytes = bytes_moved // c.rows
-    n_pieces = fn_count_pieces(&p)
-    if n_pieces > 1 and (row_bytes > LONG_BYTES or (threads > 1 and c.rows < 2 * threads)):
-        shared_rows(&p, n_pieces, threads)
-        return
-    c.rows_per_task = max(TASK_BYTES // max(row_bytes, 1), 1)
-    with nogil:
-        run(rows_task, &c, (c.rows + c.rows_per_task - 1) // c.rows_per_task, threads)
+    solve_rows(&p, bytes_of(x, y))
 
 
 cdef struct cell_context:

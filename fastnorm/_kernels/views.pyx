@@ -45,6 +45,7 @@ NORM_1, NORM_2, NORM_LARGEST, NORM_SMALLEST, NORM_POWER, EXTREMES = (
     FN_NORM_1, FN_NORM_2, FN_NORM_LARGEST, FN_NORM_SMALLEST, FN_NORM_POWER, FN_EXTREMES
 )
 
+
 def assign(tuple arrays, list values) -> None:
     """Set each array's elements, and let no signal's handler run in between."""
     for array, value in zip(arrays, values):
@@ -138,6 +139,11 @@ cdef Py_ssize_t STREAM_BYTES = min(
 # times for rows of 64, 128, 256 and 512 float32: 1.24, 1.03, 0.87 and 0.83.
 cdef Py_ssize_t STREAM_STRETCH = 1024
 
+# Where y starts so few bytes behind x in their pages, the processor takes each load for one of what was just written,
+# and waits until that has left for memory: of float16 7 times as long.
+cdef Py_ssize_t STREAM_LAG = 128
+cdef Py_ssize_t PAGE_BYTES = 4096
+
 
 cdef bint goes_past_caches(
     cnp.ndarray x,
@@ -151,8 +157,9 @@ cdef bint goes_past_caches(
     """
     cdef const char *last = <const char *> cnp.PyArray_DATA(y)
     cdef Py_ssize_t stride, misaligned = <Py_ssize_t> last | stretch
+    cdef Py_ssize_t lag = (<Py_ssize_t> last - <Py_ssize_t> cnp.PyArray_DATA(x)) & (PAGE_BYTES - 1)
     cdef int axis
-    if cnp.PyArray_NBYTES(y) < STREAM_BYTES or cnp.PyArray_DATA(x) == cnp.PyArray_DATA(y):
+    if cnp.PyArray_NBYTES(y) < STREAM_BYTES or cnp.PyArray_DATA(x) == cnp.PyArray_DATA(y) or 0 < lag <= STREAM_LAG:
         return False
     for axis in range(cnp.PyArray_NDIM(y)):
         stride = cnp.PyArray_STRIDE(y, axis)
@@ -160,6 +167,18 @@ cdef bint goes_past_caches(
         if stride >= stretch or stride <= -stretch:
             misaligned |= stride
     return (stretch >= STREAM_STRETCH or misaligned % LINE_BYTES == 0) and fn_has_page(last)
+
+
+cdef Py_ssize_t size_of(int element_type) noexcept:
+    return 8 if element_type == FN_F64 else 4 if element_type == FN_F32 else 2
+
+
+cdef Py_ssize_t bytes_of(
+    cnp.ndarray x,
+    cnp.ndarray y,          # IN  or None
+) noexcept:
+    """What a call reads and writes."""
+    return cnp.PyArray_NBYTES(x) + (0 if y is None else cnp.PyArray_NBYTES(y))
 
 
 # Arrays arrive as objects and become memoryviews here alone: the code for those is larger than a module's own.

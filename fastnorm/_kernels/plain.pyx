@@ -1,9 +1,9 @@
-"""The plain small call: answered without a memoryview, OpenMP, or, below 16 Ki elements, releasing the GIL.
+"""The plain call: answered without Python's checks and plans, which take as long as moving a megabyte.
 
-At this size each of those costs as much as the arithmetic. The words of the problem follow from x's shape alone,
-because x is C-contiguous and of the arithmetic type; what is in any way less plain is left to the caller, who checks it
-and says what is wrong if anything is. The kernels' C functions do the work, so that the bits are those of every other
-way.
+The words of the problem follow from x's shape alone, because x is C-contiguous and of the arithmetic type; what is in
+any way less plain is left to the caller, who checks it and says what is wrong if anything is. A small problem goes
+straight to the kernels' C functions, a large one to the tasks and threads that all others share: the bits are those of
+every other way.
 """
 cimport numpy as cnp
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
@@ -13,6 +13,7 @@ from libc.math cimport INFINITY, isfinite, sqrt
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
+from fastnorm._kernels.columns cimport solve_columns
 from fastnorm._kernels.isa cimport kernels
 from fastnorm._kernels.problem cimport (
     FN_CENTERED,
@@ -29,11 +30,13 @@ from fastnorm._kernels.problem cimport (
     fn_operand,
     fn_problem,
 )
+from fastnorm._kernels.rows cimport solve_rows
 from fastnorm._kernels.tasks cimport TEAM_BYTES
+from fastnorm._kernels.views cimport goes_past_caches
 
 cnp.import_array()
 
-cdef Py_ssize_t GIL_ELEMENTS = 16 * 1024
+cdef Py_ssize_t GIL_ELEMENTS = 16 * 1024  # releasing the GIL takes as long as the arithmetic on fewer
 
 
 cdef inline bint is_plain(object array, int type_number) noexcept:
@@ -79,8 +82,8 @@ cdef bint is_safe_output(cnp.ndarray x, object out, int type_number, object weig
     )
 
 
-cdef int small_type(object x) noexcept:
-    """FN_F32 or FN_F64 where x is plain and too small for a team, else -1."""
+cdef int plain_type(object x) noexcept:
+    """FN_F32 or FN_F64 where x is plain and has elements, else -1."""
     cdef int type_number
     if not cnp.PyArray_CheckExact(x):
         return -1
@@ -89,7 +92,6 @@ cdef int small_type(object x) noexcept:
         (type_number != cnp.NPY_FLOAT32 and type_number != cnp.NPY_FLOAT64)
         or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> x)
         or cnp.PyArray_NBYTES(<cnp.ndarray> x) == 0
-        or 2 * cnp.PyArray_NBYTES(<cnp.ndarray> x) >= TEAM_BYTES
     ):
         return -1
     return FN_F32 if type_number == cnp.NPY_FLOAT32 else FN_F64
@@ -124,10 +126,14 @@ cdef Py_ssize_t elements(cnp.ndarray x, Py_ssize_t first, Py_ssize_t last) noexc
     return number
 
 
+cdef bint is_in_columns(const fn_problem *p) noexcept nogil:
+    return p.outer > 1 and p.segments * p.run < FN_ROW_STRETCH
+
+
 cdef void compute(const fn_problem *p) noexcept nogil:
     cdef Py_ssize_t stretch = p.segments * p.run, batch, first, step
     cdef uint64_t mode = fn_float_mode_enter()
-    if p.outer == 1 or stretch >= FN_ROW_STRETCH:
+    if not is_in_columns(p):
         kernels.rows[p.x_type][p.x_type](p, 0, p.batch * p.keep)
     else:
         step = p.keep if p.side > 1 else max(FN_TILE // stretch, <Py_ssize_t> 1)
@@ -168,7 +174,7 @@ cdef object answer(
 ):
     """The result, or None where weight, bias or out is not plain or shares memory with another."""
     cdef int type_number = cnp.PyArray_TYPE(x)
-    cdef Py_ssize_t stretch = p.segments * p.run
+    cdef Py_ssize_t stretch = p.segments * p.run, width = stretch, bytes_moved = 2 * cnp.PyArray_NBYTES(x)
     cdef cnp.ndarray result
     if (weight is not None and not is_plain_parameter(weight, type_number, length)) or (
         bias is not None and not is_plain_parameter(bias, type_number, length)
@@ -181,8 +187,9 @@ cdef object answer(
     else:
         return None
     p.side = 1
-    if p.outer > 1 and stretch < FN_ROW_STRETCH:
-        p.side = min(max(FN_ROW_SIDE // (p.keep * stretch), <Py_ssize_t> 1), p.outer)
+    if is_in_columns(p):
+        width = p.keep * stretch
+        p.side = min(max(FN_ROW_SIDE // width, <Py_ssize_t> 1), p.outer)
     p.x.data = <char *> cnp.PyArray_DATA(x)
     p.y.data = <char *> cnp.PyArray_DATA(result)
     set_strides(p, &p.x, cnp.PyArray_ITEMSIZE(x))
@@ -193,9 +200,14 @@ cdef object answer(
     p.power = 0
     p.upper = INFINITY
     p.inverse_n = p.inverse_elements = fn_inverse(p.outer * stretch)
-    p.stream = 0
+    p.stream = goes_past_caches(x, result, width * cnp.PyArray_ITEMSIZE(x))
     p.x_type = p.y_type = x_type
-    if cnp.PyArray_SIZE(x) < GIL_ELEMENTS:
+    if bytes_moved >= TEAM_BYTES:
+        if is_in_columns(p):
+            solve_columns(p, bytes_moved)
+        else:
+            solve_rows(p, bytes_moved)
+    elif cnp.PyArray_SIZE(x) < GIL_ELEMENTS:
         compute(p)
     else:
         with nogil:
@@ -205,7 +217,7 @@ cdef object answer(
 
 def over_axis(object x, object weight, object bias, object axis, object eps, object out, int statistic):
     """A norm over one axis, or None."""
-    cdef int x_type = small_type(x)
+    cdef int x_type = plain_type(x)
     cdef Py_ssize_t place, length
     cdef fn_problem p
     if x_type < 0:
@@ -236,7 +248,7 @@ def over_channels(
     object out,
 ):
     """Group norm, or instance norm, or None."""
-    cdef int x_type = small_type(x)
+    cdef int x_type = plain_type(x)
     cdef Py_ssize_t axis, channels, groups
     cdef fn_problem p
     if x_type < 0:
@@ -290,8 +302,8 @@ def by_running(
     object out,
 ):
     """Batch norm by running statistics, or None."""
-    cdef int x_type = small_type(x)
-    cdef Py_ssize_t axis, channel
+    cdef int x_type = plain_type(x)
+    cdef Py_ssize_t axis, channel, statistics, index
     cdef fn_problem p
     cdef uint64_t mode
     if x_type < 0:
@@ -306,18 +318,24 @@ def by_running(
     p.run = elements(x, axis + 1, cnp.PyArray_NDIM(<cnp.ndarray> x))
     if not (is_running(running_mean, p.keep, out) and is_running(running_var, p.keep, out)):
         return None
+    if not is_in_columns(&p):  # nothing is summed: walk x as it lies
+        p.batch, p.outer = p.outer, 1
+    statistics = p.batch * p.keep
     p.weight.outer, p.weight.keep, p.weight.segments = 0, 1, 0
     p.statistic = FN_GIVEN
-    p.mean = <double *> malloc(2 * p.keep * sizeof(double))
+    p.mean = <double *> malloc(2 * statistics * sizeof(double))
     if p.mean == NULL:
-        raise MemoryError(f"fastnorm needs {2 * p.keep * sizeof(double)} bytes of scratch")
+        raise MemoryError(f"fastnorm needs {2 * statistics * sizeof(double)} bytes of scratch")
     try:
-        p.rstd = p.mean + p.keep
+        p.rstd = p.mean + statistics
         mode = fn_float_mode_enter()
         for channel in range(p.keep):
             p.mean[channel] = value_at(running_mean, channel)
             p.rstd[channel] = 1 / sqrt(value_at(running_var, channel) + p.eps)
         fn_float_mode_leave(mode)
+        for index in range(p.keep, statistics):
+            p.mean[index] = p.mean[index - p.keep]
+            p.rstd[index] = p.rstd[index - p.keep]
         return answer(&p, x, weight, bias, out, x_type, p.keep)
     finally:
         free(p.mean)
