@@ -17,7 +17,17 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnorm import _arguments as arguments
 from fastnorm._kernels import columns, rows
-from fastnorm._kernels.views import CENTERED, GIVEN, NORM_POWER, ROW_SIDE, ROW_STRETCH, SEGMENT, view
+from fastnorm._kernels.views import (
+    CENTERED,
+    GIVEN,
+    NORM_POWER,
+    ROW_OUTER,
+    ROW_SIDE,
+    ROW_STRETCH,
+    SEGMENT,
+    WIDE_STRETCH,
+    view,
+)
 from fastnorm._layout import Layout, canonical, memory_order, steps, word_strides
 from fastnorm._memory import blocks, dense, dense_steps, empty, is_kernel_array, spoils
 
@@ -248,7 +258,8 @@ def _suitable(
     is_cut = outer > 1 and not layout.words[2]
     if is_cut and stretch < ROW_STRETCH:
         return None
-    in_columns = outer > 1 and stretch < ROW_STRETCH
+    is_tall = outer >= ROW_OUTER and stretch <= WIDE_STRETCH and not is_given
+    in_columns = outer > 1 and not is_cut and (stretch < ROW_STRETCH or is_tall)
     if is_given and not in_columns and not layout.words[0]:
         layout = Layout((layout.words[1], (), *layout.words[2:]))  # nothing is summed: walk x as it lies
     found = [word_strides(layout, shape, strides) for strides in parameters]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 FN_ROW_STRETCH, FN_SEGMENT, FN_ROW_SIDE = 32, 16, 64
+FN_ROW_OUTER, FN_WIDE_STRETCH = 192, 512
 
 BATCH, OUTER, KEEP, SEGMENTS, RUN = range(5)
 
@@ -68,7 +69,8 @@ def fitting(shape, order, reduced, parameters, itemsize):
     is_cut = outer > 1 and not words[KEEP]  # by parameters: the sums do not see it
     if is_cut and stretch < FN_ROW_STRETCH:
         return None
-    in_columns = outer > 1 and not is_cut and stretch < FN_ROW_STRETCH
+    is_tall = outer >= FN_ROW_OUTER and stretch <= FN_WIDE_STRETCH
+    in_columns = outer > 1 and not is_cut and (stretch < FN_ROW_STRETCH or is_tall)
     along = [[one[axes[-1]] if axes else 0 for axes in words] for one in parameters]
     by_row = in_columns and any(one[OUTER] for one in along)
     for one in along:

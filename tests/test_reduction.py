@@ -138,7 +138,9 @@ def test_chunks_of_columns(shape, dtype):
 
 @F32_AND_F64
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("shape", [(5, 8, 6, 5), (2, 7, 3, 5), (4, 6, 31), (4, 6, 32), (40, 3)])
+@pytest.mark.parametrize(
+    "shape", [(5, 8, 6, 5), (2, 7, 3, 5), (4, 6, 31), (4, 6, 32), (40, 3), (192, 3, 33), (2, 96, 16, 17)]
+)
 def test_layouts(shape, layout, dtype):
     """Channels-first, channels-last and Fortran, with a plane in rows and one in columns."""
     x = LAYOUTS[layout](normal(shape, dtype, offset=3.0))
@@ -317,6 +319,8 @@ DECIDING = {
     "FN_ROW_CHUNK": ((2500, 64), (0,)),
     "FN_ROW_SIDE": COLUMNS,
     "FN_ROW_STRETCH": ((50, 2, 20), (0, 2)),
+    "FN_ROW_OUTER": ((150, 2, 40), (0, 2)),
+    "FN_WIDE_STRETCH": ((256, 2, 300), (0, 2)),
     "FN_SEGMENT": ((2, 3, 20), (1, 2)),
 }
 

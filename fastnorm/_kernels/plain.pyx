@@ -20,10 +20,12 @@ from fastnorm._kernels.problem cimport (
     FN_F32,
     FN_F64,
     FN_GIVEN,
+    FN_ROW_OUTER,
     FN_ROW_SIDE,
     FN_ROW_STRETCH,
     FN_SEGMENT,
     FN_TILE,
+    FN_WIDE_STRETCH,
     fn_float_mode_enter,
     fn_float_mode_leave,
     fn_inverse,
@@ -127,7 +129,10 @@ cdef Py_ssize_t elements(cnp.ndarray x, Py_ssize_t first, Py_ssize_t last) noexc
 
 
 cdef bint is_in_columns(const fn_problem *p) noexcept nogil:
-    return p.outer > 1 and p.segments * p.run < FN_ROW_STRETCH
+    cdef Py_ssize_t stretch = p.segments * p.run
+    if p.statistic != FN_GIVEN and p.outer >= FN_ROW_OUTER and stretch <= FN_WIDE_STRETCH:
+        return True
+    return p.outer > 1 and stretch < FN_ROW_STRETCH
 
 
 cdef void compute(const fn_problem *p) noexcept nogil:
@@ -318,11 +323,11 @@ def by_running(
     p.run = elements(x, axis + 1, cnp.PyArray_NDIM(<cnp.ndarray> x))
     if not (is_running(running_mean, p.keep, out) and is_running(running_var, p.keep, out)):
         return None
+    p.statistic = FN_GIVEN
     if not is_in_columns(&p):  # nothing is summed: walk x as it lies
         p.batch, p.outer = p.outer, 1
     statistics = p.batch * p.keep
     p.weight.outer, p.weight.keep, p.weight.segments = 0, 1, 0
-    p.statistic = FN_GIVEN
     p.mean = <double *> malloc(2 * statistics * sizeof(double))
     if p.mean == NULL:
         raise MemoryError(f"fastnorm needs {2 * statistics * sizeof(double)} bytes of scratch")

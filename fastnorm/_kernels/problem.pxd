@@ -24,7 +24,9 @@ cdef extern from "problem.h" nogil:
         FN_F16
         FN_BF16
         FN_U8
+        FN_ROW_OUTER
         FN_ROW_STRETCH
+        FN_WIDE_STRETCH
         FN_ROW_SIDE
         FN_SEGMENT
         FN_TILE

@@ -27,7 +27,7 @@ typedef uint8_t fn_u8; /* images only */
 
 enum { FN_F32, FN_F64, FN_F16, FN_BF16, FN_TYPES, FN_U8 = FN_TYPES };
 
-/* These sizes decide bits: they depend on nothing but one statistic's length. */
+/* These sizes decide bits: they depend on nothing but what one statistic is taken over. */
 enum {
     FN_PILOT = 64,        /* elements that choose a leaf's shift */
     FN_LEAF = 1024,       /* elements summed in the arithmetic type before one float64 epilogue */
@@ -39,8 +39,10 @@ enum {
     FN_ROW_GROUP = 8, /* rows summed as a tree */
 
     FN_ROW_STRETCH = 32, /* shorter stretches fill a vector badly: they are summed side by side with their neighbours */
-    FN_ROW_SIDE = 64,    /* columns that a row is widened to */
-    FN_SEGMENT = 16,     /* shorter segments get a weight and a bias for each element instead of a map for each */
+    FN_ROW_OUTER = 192,  /* so are those of so many outer positions, each in a page of its own, */
+    FN_WIDE_STRETCH = 512, /* up to this length: at most a tile */
+    FN_ROW_SIDE = 64,      /* columns that a row is widened to */
+    FN_SEGMENT = 16,       /* shorter segments get a weight and a bias for each element instead of a map for each */
 };
 
 /* Columns in one tile: their sums stay in the first-level cache, their doubles on a thread's stack. */
