@@ -21,26 +21,29 @@ static void IN_XY(map_part)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, VEC mea
 /* Whether vectors are taken four at a time: not beside a conversion, which takes longer and much code. */
 enum { IN_XY(unrolled) = sizeof(TYPE(X)) == sizeof(TYPE(C)) && sizeof(TYPE(Y)) == sizeof(TYPE(C)) };
 
-/* So many whole vectors, and a call for lines to come. All are read before the first is written: where y starts a few
- * bytes behind x in their pages, the processor takes a load for one of what the store before it wrote, and waits. */
+/* From element i on, so many whole vectors, and a call for lines to come. All are read before the first is written:
+ * where y starts a few bytes behind x in their pages, the processor takes a load for one of what the store before it
+ * wrote, and waits. */
 static inline __attribute__((always_inline)) void
-IN_XY(map_vectors)(const TYPE(X) * from, TYPE(Y) * to, const int vectors, VEC mean, VEC scale, VEC shift,
+IN_XY(map_vectors)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t i, const int vectors, VEC mean, VEC scale, VEC shift,
                    const TYPE(C) * weight, ptrdiff_t weight_step, const TYPE(C) * bias, ptrdiff_t bias_step,
                    ptrdiff_t ahead, const int affine, const int stream)
 {
     VEC value[4];
-    vec_prefetch(from, ahead, vectors * LANES * sizeof *from);
+    vec_prefetch(x + i, ahead, vectors * LANES * sizeof *x);
     if (!stream)
-        vec_prefetch_ahead(to, vectors * LANES * sizeof *to); /* a store waits for its line, too */
-    for (int k = 0; k < vectors; k++)
-        value[k] = V(fma)(V(sub)(LOAD(X)(from + k * LANES), mean), scale, shift);
-    for (int k = 0; affine && k < vectors; k++)
-        value[k] = V(fma)(value[k], LOAD(C)(weight + k * LANES * weight_step), LOAD(C)(bias + k * LANES * bias_step));
+        vec_prefetch_ahead(y + i, vectors * LANES * sizeof *y); /* a store waits for its line, too */
+    for (int k = 0; k < vectors; k++) {
+        const ptrdiff_t at = i + k * LANES;
+        value[k] = V(fma)(V(sub)(LOAD(X)(x + at), mean), scale, shift);
+        if (affine)
+            value[k] = V(fma)(value[k], LOAD(C)(weight + at * weight_step), LOAD(C)(bias + at * bias_step));
+    }
     for (int k = 0; k < vectors; k++) {
         if (stream)
-            STREAM(Y)(to + k * LANES, value[k]);
+            STREAM(Y)(y + i + k * LANES, value[k]);
         else
-            STORE(Y)(to + k * LANES, value[k]);
+            STORE(Y)(y + i + k * LANES, value[k]);
     }
 }
 
@@ -69,11 +72,11 @@ IN_XY(map_as)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdif
                 vec_prefetch(to + n, 0, 1); /* a line shared with another row is read before it is written */
         }
         for (; IN_XY(unrolled) && i + 4 * LANES <= n; i += 4 * LANES)
-            IN_XY(map_vectors)(from + i, to + i, 4, mean, scale, shift, weight + i * weight_step, weight_step,
-                               bias + i * bias_step, bias_step, ahead, affine, stream);
+            IN_XY(map_vectors)(from, to, i, 4, mean, scale, shift, weight, weight_step, bias, bias_step, ahead, affine,
+                               stream);
         for (; i + LANES <= n; i += LANES)
-            IN_XY(map_vectors)(from + i, to + i, 1, mean, scale, shift, weight + i * weight_step, weight_step,
-                               bias + i * bias_step, bias_step, ahead, affine, stream);
+            IN_XY(map_vectors)(from, to, i, 1, mean, scale, shift, weight, weight_step, bias, bias_step, ahead, affine,
+                               stream);
         if (i < n)
             IN_XY(map_part)(from + i, to + i, n - i, mean, scale, shift, parameters, offset + i);
     }
