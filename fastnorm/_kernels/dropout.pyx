@@ -6,7 +6,7 @@ cimport numpy as cnp
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastnorm._kernels.isa cimport kernels
-from fastnorm._kernels.problem cimport FN_F64, FN_GROUP, fn_dropout
+from fastnorm._kernels.problem cimport FN_F64, FN_GROUP, FN_PAST, fn_dropout
 from fastnorm._kernels.tasks cimport run, team_for
 from fastnorm._kernels.views cimport goes_past_caches
 
@@ -53,7 +53,7 @@ def dropout(
     p.threshold = threshold
     p.high = high
     p.low = low
-    p.stream = goes_past_caches(x, y, cnp.PyArray_NBYTES(y))
+    p.stream = goes_past_caches(x, y, cnp.PyArray_NBYTES(y)) == FN_PAST
     p.x_type = x_type
     p.y_type = y_type
     c.problem = &p

@@ -41,6 +41,9 @@ cdef extern from "problem.h" nogil:
         FN_NORM_SMALLEST
         FN_NORM_POWER
         FN_EXTREMES
+        FN_CACHED
+        FN_PAST
+        FN_PAST_JOINED
 
     ctypedef struct fn_moments:
         double count, mean, mean_lo, m2

@@ -4,7 +4,7 @@ from fastnorm._kernels.problem cimport fn_problem
 
 cdef Py_ssize_t size_of(int element_type) noexcept
 cdef Py_ssize_t bytes_of(cnp.ndarray x, cnp.ndarray y) noexcept
-cdef bint goes_past_caches(cnp.ndarray x, cnp.ndarray y, Py_ssize_t stretch) noexcept
+cdef int goes_past_caches(cnp.ndarray x, cnp.ndarray y, Py_ssize_t stretch) noexcept
 
 cdef int fill_problem(
     fn_problem *p, object x, object y, object weight, object bias, object mean, object rstd, object m2,

@@ -11,6 +11,7 @@ from fastnorm._kernels.isa cimport kernels
 from fastnorm._kernels.problem cimport (
     FN_F64,
     FN_IDENTITY,
+    FN_PAST,
     FN_POWER,
     FN_ROOT,
     FN_ROOT_AND_ITS_ROOT,
@@ -71,7 +72,7 @@ def respond(
     """Divide each element by (k + scale * sum of squares in its window) ** beta."""
     cdef fn_window_problem p
     cdef window_context c
-    cdef Py_ssize_t bytes_moved = cnp.PyArray_NBYTES(x) + cnp.PyArray_NBYTES(y), tasks, itemsize, row_bytes
+    cdef Py_ssize_t bytes_moved = cnp.PyArray_NBYTES(x) + cnp.PyArray_NBYTES(y), tasks, itemsize, row_bytes, stretch
     cdef int threads
     p.outer, p.channels, p.inner = sizes
     p.x_outer, p.x_channel, p.x_inner = x_strides
@@ -97,7 +98,8 @@ def respond(
         p.tile = tile_of(p.inner, max(row_bytes // itemsize, <Py_ssize_t> FN_WINDOW_BLOCK))
     else:
         p.tile = tile_of(p.channels, ROW_BYTES // itemsize)
-    p.stream = goes_past_caches(x, y, (min(p.tile, p.inner) if p.inner > 1 else p.channels) * cnp.PyArray_ITEMSIZE(y))
+    stretch = (min(p.tile, p.inner) if p.inner > 1 else p.channels) * cnp.PyArray_ITEMSIZE(y)
+    p.stream = goes_past_caches(x, y, stretch) == FN_PAST
     c.units = p.outer * fn_window_tiles(&p)
     tasks = TASKS_PER_THREAD * threads if threads > 1 else 1
     tasks = min(c.units, max(tasks, min(bytes_moved // LONG_BYTES * (before + after + 1), MOST_TASKS)))

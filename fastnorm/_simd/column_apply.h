@@ -14,7 +14,7 @@ static FN_APART void IN_XY(map_columns_part)(const TYPE(X) * x, TYPE(Y) * y, ptr
     else if (how == FN_ELEMENTS)
         value = V(fma)(value, LOAD_PART(C)(row->weight + c * row->weight_step, n),
                        LOAD_PART(C)(row->bias + c * row->bias_step, n));
-    STORE_PART(Y)(y + c, value, n);
+    STORE_PART(Y)(y + c, V(min)(V(set1)((TYPE(C))map->upper), value), n); /* see map_joined */
 }
 
 /* Columns c on, so many whole vectors, and a call for the lines of the next row. Read before written: see map.h. */
@@ -54,8 +54,7 @@ static inline __attribute__((always_inline)) void IN_XY(map_columns)(const TYPE(
 {
     ptrdiff_t c = 0;
     if (stream) {
-        const ptrdiff_t misaligned = (ptrdiff_t)((uintptr_t)y % (LANES * sizeof *y) / sizeof *y);
-        c = misaligned == 0 ? 0 : LANES - misaligned < n ? LANES - misaligned : n;
+        c = fn_least(fn_lead(y, LANES, sizeof *y), n);
         if (c > 0) {
             IN_XY(map_columns_part)(x, y, 0, c, map, row, how);
             vec_prefetch(y, next_y, 1); /* the line is shared with what lies before: it is read before it is written */
@@ -69,6 +68,34 @@ static inline __attribute__((always_inline)) void IN_XY(map_columns)(const TYPE(
         IN_XY(map_column_vectors)(x, y, c, 1, map, row, next_x, next_y, how, stream);
     if (c < n)
         IN_XY(map_columns_part)(x, y, c, n - c, map, row, how);
+}
+
+/* Elements of rows that follow one another without a gap, n of them from the first column on, as if they were one row:
+ * all vectors are whole, and those of y are aligned. They are cut off at the upper end of a range, which is infinite in
+ * all norms but one. */
+static FN_APART void IN_XY(map_joined)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, ptrdiff_t columns,
+                                       const fn_column_map *map, int stream)
+{
+    const VEC upper = V(set1)((TYPE(C))map->upper);
+    ptrdiff_t i = fn_least(fn_lead(y, LANES, sizeof *y), n), c = i;
+    if (i > 0)
+        IN_XY(map_columns_part)(x, y, 0, i, map, NULL, FN_IN_MAP);
+    for (; i + LANES <= n; i += LANES) {
+        c = c >= columns ? c - columns : c;
+        vec_prefetch_ahead(x + i, LANES * sizeof *x);
+        if (!stream)
+            vec_prefetch_ahead(y + i, LANES * sizeof *y);
+        VEC value = V(sub)(LOAD(X)(x + i), LOAD(C)(map->mean.C + c));
+        value = V(min)(upper, V(fma)(value, LOAD(C)(map->scale.C + c), LOAD(C)(map->shift.C + c)));
+        if (stream)
+            STREAM(Y)(y + i, value);
+        else
+            STORE(Y)(y + i, value);
+        c += LANES;
+    }
+    c = c >= columns ? c - columns : c;
+    if (i < n)
+        IN_XY(map_columns_part)(x + i - c, y + i - c, c, n - i, map, NULL, FN_IN_MAP);
 }
 
 /* One row with columns that are not FN_PLAIN, in parts: not worth a fast loop of its own. */
@@ -93,7 +120,7 @@ IN_XY(map_column_rows)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, pt
     const ptrdiff_t next_x = next * p->x.outer, next_y = next * p->y.outer;
     IN_C(parameters) bound;
     for (ptrdiff_t r = from; r < to; r++) {
-        const ptrdiff_t outer = r < rows ? r * p->side : rows * (p->side - 1) + r, positions = r < rows ? p->side : 1;
+        const ptrdiff_t outer = fn_row_position(p, r), positions = r < rows ? p->side : 1;
         const ptrdiff_t step = how == FN_IN_MAP ? positions : 1, length = how == FN_IN_MAP ? positions * width : width;
         for (ptrdiff_t o = outer; o < outer + positions; o += step) {
             const TYPE(X) *x = (const TYPE(X) *)(IN_X(column_at)(p, batch, first) + o * p->x.outer);
@@ -121,13 +148,27 @@ IN_XY(map_column_rows)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, pt
     }
 }
 
+static int IN_XY(is_joined)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last, const fn_column_map *map)
+{
+    const ptrdiff_t width = p->keep * p->segments * p->run;
+    return first == 0 && last == p->keep && p->side * width >= LANES && !map->unusual &&
+           !(p->weight.outer || p->bias.outer) && p->x.outer == width * (ptrdiff_t)sizeof(TYPE(X)) &&
+           p->y.outer == width * (ptrdiff_t)sizeof(TYPE(Y));
+}
+
 static void IN_XY(column_apply)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last, ptrdiff_t from,
                                 ptrdiff_t to, const fn_column_map *map)
 {
     const fn_operand *w = &p->weight, *b = &p->bias;
     const int along = w->keep || w->segments || b->keep || b->segments;
-    const int stream = vec_streams && p->stream;
-    if (!(w->outer || b->outer) && stream)
+    const int stream = vec_streams && p->stream == FN_PAST;
+    if (IN_XY(unrolled) && vec_streams && IN_XY(is_joined)(p, first, last, map)) {
+        const ptrdiff_t width = p->keep * p->segments * p->run;
+        const ptrdiff_t start = fn_row_position(p, from), positions = fn_row_position(p, to) - start;
+        IN_XY(map_joined)((const TYPE(X) *)(IN_X(column_at)(p, batch, 0) + start * p->x.outer),
+                          (TYPE(Y) *)(p->y.data + batch * p->y.batch + start * p->y.outer), positions * width,
+                          p->side * width, map, vec_streams && p->stream);
+    } else if (!(w->outer || b->outer) && stream)
         IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 1);
     else if (!(w->outer || b->outer))
         IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 0);

@@ -231,10 +231,10 @@ static void IN_X(column_finish)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
     IN_CC(column_ranges) ranges;
     ranges.known = out->unusual = 0;
     out->upper = p->upper;
-    if (columns == last - first && IN_C(has_plain)(p) &&
-        IN_C(finish_plain)(p, batch * p->keep + first, width, moments, weight, bias, mean, scale, shift))
-        return;
-    for (ptrdiff_t k = first; k < last; k++) {
+    const int is_plain =
+        columns == last - first && IN_C(has_plain)(p) &&
+        IN_C(finish_plain)(p, batch * p->keep + first, width, moments, weight, bias, mean, scale, shift);
+    for (ptrdiff_t k = is_plain ? last : first; k < last; k++) {
         fn_statistic statistic;
         IN_X(column_statistic)(p, batch, first, last, k, moments, rest, &ranges, &statistic);
         for (ptrdiff_t j = 0; j < stretch; j++) {
@@ -252,6 +252,9 @@ static void IN_X(column_finish)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
             }
         }
     }
+    STORE(C)(mean + columns, LOAD(C)(mean));
+    STORE(C)(scale + columns, LOAD(C)(scale));
+    STORE(C)(shift + columns, LOAD(C)(shift));
 }
 
 /* All of it, with room for 2 * 3 * FN_TILE doubles: parts are merged as they come. */

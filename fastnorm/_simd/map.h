@@ -64,8 +64,7 @@ IN_XY(map_as)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdif
         const VEC mean = V(set1)(means[r]), scale = V(set1)(scales[r]), shift = V(set1)(shifts[r]);
         ptrdiff_t i = 0;
         if (stream) {
-            const ptrdiff_t misaligned = (ptrdiff_t)((uintptr_t)to % (LANES * sizeof *to) / sizeof *to);
-            i = misaligned == 0 ? 0 : LANES - misaligned < n ? LANES - misaligned : n;
+            i = fn_least(fn_lead(to, LANES, sizeof *to), n);
             if (i > 0)
                 IN_XY(map_part)(from, to, i, mean, scale, shift, parameters, offset);
             if ((uintptr_t)(to + n) % (LANES * sizeof *to))
@@ -80,6 +79,49 @@ IN_XY(map_as)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdif
         if (i < n)
             IN_XY(map_part)(from + i, to + i, n - i, mean, scale, shift, parameters, offset + i);
     }
+}
+
+/* Rows of n >= LANES elements that follow one another without a gap, as if they were one: all vectors are whole, and
+ * those of y are aligned; where one lies in two rows, so do its means, scales and shifts. */
+static inline __attribute__((always_inline)) void IN_XY(map_joined_as)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t rows,
+                                                                       ptrdiff_t n, const TYPE(C) * means,
+                                                                       const TYPE(C) * scales, const TYPE(C) * shifts,
+                                                                       const int stream)
+{
+    VEC mean = V(set1)(means[0]), scale = V(set1)(scales[0]), shift = V(set1)(shifts[0]);
+    const ptrdiff_t bytes = rows * n * (ptrdiff_t)sizeof(TYPE(X)), ahead = stream && bytes <= FN_AHEAD ? bytes : 1024;
+    ptrdiff_t i = fn_lead(y, LANES, sizeof *y);
+    if (i > 0)
+        IN_XY(map_part)(x, y, i, mean, scale, shift, NULL, 0);
+    for (ptrdiff_t r = 0, end = n; r < rows; r++, end += n) {
+        for (; i + LANES <= end; i += LANES)
+            IN_XY(map_vectors)(x, y, i, 1, mean, scale, shift, NULL, 0, NULL, 0, ahead, 0, stream);
+        if (r + 1 == rows)
+            break;
+        const VEC next_mean = V(set1)(means[r + 1]), next_scale = V(set1)(scales[r + 1]);
+        const VEC next_shift = V(set1)(shifts[r + 1]);
+        if (i < end) {
+            const ptrdiff_t left = end - i;
+            IN_XY(map_vectors)(x, y, i, 1, V(keep)(mean, next_mean, left), V(keep)(scale, next_scale, left),
+                               V(keep)(shift, next_shift, left), NULL, 0, NULL, 0, ahead, 0, stream);
+            i += LANES;
+        }
+        mean = next_mean;
+        scale = next_scale;
+        shift = next_shift;
+    }
+    if (i < rows * n)
+        IN_XY(map_part)(x + i, y + i, rows * n - i, mean, scale, shift, NULL, 0);
+}
+
+static FN_APART void IN_XY(map_joined_rows)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t rows, ptrdiff_t n,
+                                            const TYPE(C) * means, const TYPE(C) * scales, const TYPE(C) * shifts,
+                                            int stream)
+{
+    if (vec_streams && stream)
+        IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, 1);
+    else
+        IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, 0);
 }
 
 /* parameters: NULL where mean, scale and shift hold weight and bias. */

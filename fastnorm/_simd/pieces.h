@@ -16,6 +16,12 @@ typedef struct {
 
 static inline ptrdiff_t fn_least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
+/* Elements of y before its first whole vector in an aligned place. */
+static inline ptrdiff_t fn_lead(const void *y, ptrdiff_t lanes, ptrdiff_t size)
+{
+    return (ptrdiff_t)(-(uintptr_t)y % (uintptr_t)(lanes * size)) / size;
+}
+
 /* Outer positions that lie side by side are one stretch. */
 static inline ptrdiff_t fn_stretch(const fn_problem *p) { return p->side * p->segments * p->run; }
 
@@ -64,6 +70,12 @@ static inline fn_piece fn_get_apply_piece(const fn_problem *p, ptrdiff_t index)
 /* Statistics side by side: rows of side * keep * segments * run elements, and outer positions left over, which are rows
  * without the side. A part is FN_ROW_CHUNK rows; the last one is what is left over. */
 static inline ptrdiff_t fn_rows(const fn_problem *p) { return p->outer / p->side; }
+
+/* The outer position that row r starts at. */
+static inline ptrdiff_t fn_row_position(const fn_problem *p, ptrdiff_t r)
+{
+    return r < fn_rows(p) ? r * p->side : fn_rows(p) * (p->side - 1) + r;
+}
 
 static inline ptrdiff_t fn_columns(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
 {

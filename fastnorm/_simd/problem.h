@@ -86,7 +86,7 @@ typedef struct {
     int mode, exponent;
 } fn_map;
 
-/* fn_map for statistics side by side, in the arithmetic type. */
+/* fn_map for statistics side by side, in the arithmetic type; the first come once more behind the last. */
 typedef struct {
     union {
         fn_f32 f32[FN_TILE_ROOM]; /* read a vector at a time */
@@ -106,6 +106,10 @@ typedef struct {
     char *data;                                  /* NULL: an absent parameter */
     ptrdiff_t batch, outer, keep, segments, run; /* strides in bytes; a parameter's run stride is unused */
 } fn_operand;
+
+/* How y is written: through the caches; past them, x and y being different memory; or past them only where what is
+ * written in one go, shorter than that pays for, follows on what was before. */
+enum { FN_CACHED, FN_PAST, FN_PAST_JOINED };
 
 /* FN_CENTERED: layer norm. FN_UNCENTERED: variance about the mean, x not centred. FN_SQUARES: RMS norm.
  * FN_STANDARDIZED: z-score, where data that is constant within rounding becomes 0. FN_GIVEN: nothing is summed, mean
@@ -139,7 +143,7 @@ typedef struct {
     double upper;                       /* FN_EXTREMES: the largest result */
     int statistic;
     ptrdiff_t side; /* outer positions that lie side by side: in one row of columns; in rows all of them, or 1 */
-    int stream;     /* write past the caches; x and y are not the same memory */
+    int stream;     /* FN_CACHED ... */
     int x_type, y_type;
 } fn_problem;
 

@@ -13,7 +13,7 @@ static void IN_XY(apply_segments)(const fn_problem *p, const TYPE(X) * x, TYPE(Y
         to = (segment + 1) * p->run < end ? (segment + 1) * p->run : end;
         const fn_map map = fn_fold(statistic, IN_C(value_at)(weight, segment * p->weight.segments, 1.0),
                                    IN_C(value_at)(bias, segment * p->bias.segments, -0.0), IS_F64(C));
-        IN_XY(apply)(x + (from - start), y + (from - start), to - from, &map, NULL, 0, p->stream);
+        IN_XY(apply)(x + (from - start), y + (from - start), to - from, &map, NULL, 0, p->stream == FN_PAST);
     }
 }
 
@@ -45,7 +45,8 @@ static void IN_XY(apply_piece)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t
             IN_XY(apply_segments)(p, from, to, piece->start, piece->length, weight, bias, statistic);
         else
             IN_XY(apply)
-        (from, to, piece->length, &map, plan->how == FN_ELEMENTS ? &plan->parameters : NULL, piece->start, p->stream);
+        (from, to, piece->length, &map, plan->how == FN_ELEMENTS ? &plan->parameters : NULL, piece->start,
+         p->stream == FN_PAST);
     }
 }
 
@@ -75,8 +76,13 @@ static int IN_XY(row_group)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s,
         IN_C(bind)(weight, p->weight.segments != 0, bias, p->bias.segments != 0, &plan->parameters);
         plan->bound = 1;
     }
-    IN_XY(map_rows)(x, p->x.keep, p->y.data + batch * p->y.batch + keep * p->y.keep, p->y.keep, n, length, mean, scale,
-                    shift, plan->how == FN_ELEMENTS ? &plan->parameters : NULL, 0, p->stream);
+    char *y = p->y.data + batch * p->y.batch + keep * p->y.keep;
+    if (IN_XY(unrolled) && vec_streams && plan->how == FN_ONE && n > 1 && length >= LANES &&
+        p->x.keep == length * (ptrdiff_t)sizeof *x && p->y.keep == length * (ptrdiff_t)sizeof(TYPE(Y)))
+        IN_XY(map_joined_rows)(x, (TYPE(Y) *)y, n, length, mean, scale, shift, p->stream != FN_CACHED);
+    else
+        IN_XY(map_rows)(x, p->x.keep, y, p->y.keep, n, length, mean, scale, shift,
+                        plan->how == FN_ELEMENTS ? &plan->parameters : NULL, 0, p->stream == FN_PAST);
     return 1;
 }
 
