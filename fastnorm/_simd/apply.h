@@ -33,12 +33,12 @@ FN_COLD static void IN_XY(apply_below)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t
 }
 
 static inline void IN_XY(apply)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_map *map,
-                                const IN_C(parameters) * parameters, ptrdiff_t offset, int stream)
+                                const IN_C(parameters) * parameters, ptrdiff_t offset, ptrdiff_t past)
 {
     if (map->upper < (double)INFINITY)
         IN_XY(apply_below)(x, y, n, map);
     else if (map->mode == FN_PLAIN)
-        IN_XY(map)(x, y, n, map, parameters, offset, stream);
+        IN_XY(map)(x, y, n, map, parameters, offset, past);
     else
         IN_XY(apply_unusual)(x, y, n, map, parameters, offset);
 }

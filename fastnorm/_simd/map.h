@@ -48,16 +48,16 @@ IN_XY(map_vectors)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t i, const int vector
 }
 
 /* Rows of n elements, the steps of both in bytes; parameters start at offset in each. */
-static inline __attribute__((always_inline)) void
-IN_XY(map_as)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t n,
-              const TYPE(C) * means, const TYPE(C) * scales, const TYPE(C) * shifts,
-              const IN_C(parameters) * parameters, ptrdiff_t offset, const int affine, const int stream)
+static inline __attribute__((always_inline)) void IN_XY(map_as)(const void *x, ptrdiff_t x_step, void *y,
+                                                                ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t n,
+                                                                const TYPE(C) * means, const TYPE(C) * scales,
+                                                                const TYPE(C) * shifts,
+                                                                const IN_C(parameters) * parameters, ptrdiff_t offset,
+                                                                const int affine, ptrdiff_t ahead, const int stream)
 {
     const ptrdiff_t weight_step = affine ? parameters->weight_step : 0, bias_step = affine ? parameters->bias_step : 0;
     const TYPE(C) *weight = affine ? parameters->weight + offset * weight_step : NULL;
     const TYPE(C) *bias = affine ? parameters->bias + offset * bias_step : NULL;
-    /* Writing past the caches leaves memory to read from: the rows to come, which nobody asks for meanwhile. */
-    const ptrdiff_t bytes = rows * n * (ptrdiff_t)sizeof(TYPE(X)), ahead = stream && bytes <= FN_AHEAD ? bytes : 1024;
     for (ptrdiff_t r = 0; r < rows; r++) {
         const TYPE(X) *from = (const TYPE(X) *)((const char *)x + r * x_step);
         TYPE(Y) *to = (TYPE(Y) *)((char *)y + r * y_step);
@@ -70,9 +70,15 @@ IN_XY(map_as)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdif
             if ((uintptr_t)(to + n) % (LANES * sizeof *to))
                 vec_prefetch(to + n, 0, 1); /* a line shared with another row is read before it is written */
         }
-        for (; IN_XY(unrolled) && i + 4 * LANES <= n; i += 4 * LANES)
-            IN_XY(map_vectors)(from, to, i, 4, mean, scale, shift, weight, weight_step, bias, bias_step, ahead, affine,
-                               stream);
+        if (IN_XY(unrolled)) {
+            const int turns = stream && ahead != FN_NEAR && n * (ptrdiff_t)sizeof *to >= FN_TURNS ? 2 : 1;
+            const ptrdiff_t part = (n - i) / (turns * 4 * LANES) * (4 * LANES), end = i + part;
+            for (; i < end; i += 4 * LANES)
+                for (int turn = 0; turn < turns; turn++)
+                    IN_XY(map_vectors)(from, to, i + turn * part, 4, mean, scale, shift, weight, weight_step, bias,
+                                       bias_step, ahead, affine, stream);
+            i += (turns - 1) * part;
+        }
         for (; i + LANES <= n; i += LANES)
             IN_XY(map_vectors)(from, to, i, 1, mean, scale, shift, weight, weight_step, bias, bias_step, ahead, affine,
                                stream);
@@ -86,10 +92,9 @@ IN_XY(map_as)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdif
 static inline __attribute__((always_inline)) void IN_XY(map_joined_as)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t rows,
                                                                        ptrdiff_t n, const TYPE(C) * means,
                                                                        const TYPE(C) * scales, const TYPE(C) * shifts,
-                                                                       const int stream)
+                                                                       ptrdiff_t ahead, const int stream)
 {
     VEC mean = V(set1)(means[0]), scale = V(set1)(scales[0]), shift = V(set1)(shifts[0]);
-    const ptrdiff_t bytes = rows * n * (ptrdiff_t)sizeof(TYPE(X)), ahead = stream && bytes <= FN_AHEAD ? bytes : 1024;
     ptrdiff_t i = fn_lead(y, LANES, sizeof *y);
     if (i > 0)
         IN_XY(map_part)(x, y, i, mean, scale, shift, NULL, 0);
@@ -116,38 +121,39 @@ static inline __attribute__((always_inline)) void IN_XY(map_joined_as)(const TYP
 
 static FN_APART void IN_XY(map_joined_rows)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t rows, ptrdiff_t n,
                                             const TYPE(C) * means, const TYPE(C) * scales, const TYPE(C) * shifts,
-                                            int stream)
+                                            ptrdiff_t past)
 {
-    if (vec_streams && stream)
-        IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, 1);
+    if (vec_streams && past)
+        IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, past, 1);
     else
-        IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, 0);
+        IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, FN_NEAR, 0);
 }
 
-/* parameters: NULL where mean, scale and shift hold weight and bias. */
+/* parameters: NULL where mean, scale and shift hold weight and bias. past: 0, or y is written past the caches, and x is
+ * fetched so many bytes ahead. */
 static FN_APART void IN_XY(map_rows)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdiff_t rows,
                                      ptrdiff_t n, const TYPE(C) * mean, const TYPE(C) * scale, const TYPE(C) * shift,
-                                     const IN_C(parameters) * parameters, ptrdiff_t offset, int stream)
+                                     const IN_C(parameters) * parameters, ptrdiff_t offset, ptrdiff_t past)
 {
-    if (vec_streams && parameters && stream)
-        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 1, 1);
+    if (vec_streams && parameters && past)
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 1, past, 1);
     else if (parameters)
-        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 1, 0);
-    else if (vec_streams && stream)
-        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 0, 1);
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 1, FN_NEAR, 0);
+    else if (vec_streams && past)
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 0, past, 1);
     else
-        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 0, 0);
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 0, FN_NEAR, 0);
 }
 
 static inline void IN_XY(map)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_map *map,
-                              const IN_C(parameters) * parameters, ptrdiff_t offset, int stream)
+                              const IN_C(parameters) * parameters, ptrdiff_t offset, ptrdiff_t past)
 {
     const TYPE(C) mean = (TYPE(C))map->mean, scale = (TYPE(C))map->scale, shift = (TYPE(C))map->shift;
-    IN_XY(map_rows)(x, 0, y, 0, 1, n, &mean, &scale, &shift, parameters, offset, stream);
+    IN_XY(map_rows)(x, 0, y, 0, 1, n, &mean, &scale, &shift, parameters, offset, past);
 }
 
 /* One map for all elements, of any types: for a table. */
 static void IN_XY(map_any)(const void *x, void *y, ptrdiff_t n, const fn_map *map, int stream)
 {
-    IN_XY(map)(x, y, n, map, NULL, 0, stream);
+    IN_XY(map)(x, y, n, map, NULL, 0, stream ? FN_NEAR : 0);
 }

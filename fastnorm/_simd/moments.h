@@ -27,7 +27,8 @@ static inline void IN_X(add_moments)(const TYPE(X) * at, ptrdiff_t n, VEC s, VEC
     square[1] = V(fma)(b, b, square[1]);
 }
 
-static inline TYPE(C) IN_X(pilot)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t length, double inverse_n)
+static inline __attribute__((always_inline)) TYPE(C)
+    IN_X(pilot)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t length, double inverse_n)
 {
     const VEC zero = V(set1)(0);
     VEC a = zero, b = zero;

@@ -22,6 +22,13 @@ static inline ptrdiff_t fn_lead(const void *y, ptrdiff_t lanes, ptrdiff_t size)
     return (ptrdiff_t)(-(uintptr_t)y % (uintptr_t)(lanes * size)) / size;
 }
 
+/* 0, or rows of so many bytes of x are written past the caches, and x is fetched so far ahead. */
+static inline ptrdiff_t fn_past(const fn_problem *p, ptrdiff_t bytes)
+{
+    const ptrdiff_t ahead = p->statistic == FN_GIVEN ? FN_AHEAD_OF_GIVEN : bytes <= FN_AHEAD ? bytes : FN_NEAR;
+    return p->stream == FN_PAST ? ahead : 0;
+}
+
 /* Outer positions that lie side by side are one stretch. */
 static inline ptrdiff_t fn_stretch(const fn_problem *p) { return p->side * p->segments * p->run; }
 

@@ -52,7 +52,13 @@ enum { FN_TILE = 512, FN_TILE_ROOM = FN_TILE + 16 };
  * of long ones. These change no bit. */
 enum { FN_GROUP_ROWS = 16, FN_GROUP_ELEMENTS = 4096, FN_GROUP_LEAVES = 4 };
 
-enum { FN_AHEAD = 32 * 1024 }; /* bytes of rows to come that the first-level cache holds beside this one's */
+/* Bytes that x is fetched ahead. Writing past the caches leaves memory to read from: the row to come, up to what the
+ * first-level cache holds beside this one; or this one, where nothing was summed of it. */
+enum { FN_NEAR = 1024, FN_AHEAD = 32 * 1024, FN_AHEAD_OF_GIVEN = 512 };
+
+/* Bytes of a row from which its halves are then taken in turns: two pages at once, as memcpy does. Of the time, 128 MB,
+ * one thread: rows of 16 KB 0.94, of 8 KB 0.95, with given statistics 0.9. */
+enum { FN_TURNS = 8 * 1024 };
 
 /* count, mean (an unevaluated sum hi + lo) and sum of squared deviations. Other sums (FN_SUM_SQUARES ...) are in m2,
  * with a mean of 0: the same merge adds them up. FN_RANGE: mean is the smallest, m2 the largest value. FN_LARGEST and

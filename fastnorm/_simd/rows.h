@@ -13,7 +13,8 @@ static void IN_XY(apply_segments)(const fn_problem *p, const TYPE(X) * x, TYPE(Y
         to = (segment + 1) * p->run < end ? (segment + 1) * p->run : end;
         const fn_map map = fn_fold(statistic, IN_C(value_at)(weight, segment * p->weight.segments, 1.0),
                                    IN_C(value_at)(bias, segment * p->bias.segments, -0.0), IS_F64(C));
-        IN_XY(apply)(x + (from - start), y + (from - start), to - from, &map, NULL, 0, p->stream == FN_PAST);
+        IN_XY(apply)(x + (from - start), y + (from - start), to - from, &map, NULL, 0,
+                     fn_past(p, (to - from) * (ptrdiff_t)sizeof *x));
     }
 }
 
@@ -46,7 +47,7 @@ static void IN_XY(apply_piece)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t
         else
             IN_XY(apply)
         (from, to, piece->length, &map, plan->how == FN_ELEMENTS ? &plan->parameters : NULL, piece->start,
-         p->stream == FN_PAST);
+         fn_past(p, piece->length * (ptrdiff_t)sizeof *from));
     }
 }
 
@@ -77,12 +78,13 @@ static int IN_XY(row_group)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s,
         plan->bound = 1;
     }
     char *y = p->y.data + batch * p->y.batch + keep * p->y.keep;
+    const ptrdiff_t bytes = n * length * (ptrdiff_t)sizeof *x;
     if (IN_XY(unrolled) && vec_streams && plan->how == FN_ONE && n > 1 && length >= LANES &&
         p->x.keep == length * (ptrdiff_t)sizeof *x && p->y.keep == length * (ptrdiff_t)sizeof(TYPE(Y)))
-        IN_XY(map_joined_rows)(x, (TYPE(Y) *)y, n, length, mean, scale, shift, p->stream != FN_CACHED);
+        IN_XY(map_joined_rows)(x, (TYPE(Y) *)y, n, length, mean, scale, shift, p->stream ? bytes : 0);
     else
         IN_XY(map_rows)(x, p->x.keep, y, p->y.keep, n, length, mean, scale, shift,
-                        plan->how == FN_ELEMENTS ? &plan->parameters : NULL, 0, p->stream == FN_PAST);
+                        plan->how == FN_ELEMENTS ? &plan->parameters : NULL, 0, fn_past(p, bytes));
     return 1;
 }
 
