@@ -147,6 +147,12 @@ PAST_THE_CACHES = {
     "rows of bfloat16": ((8401, 2003), "bfloat16", fastnorm.layer_norm),
     "rows to float32": ((4201, 2003), "float64", lambda x, **o: fastnorm.layer_norm(x, dtype="float32", **o)),
     "rows to float16": ((8401, 2003), "float64", lambda x, **o: fastnorm.layer_norm(x, dtype="float16", **o)),
+    "rows in halves": ((2101, 4003), "float32", lambda x, **o: fastnorm.layer_norm(x, vector(4003), **o)),
+    "planes in halves, given": (
+        (17, 171, 3001),
+        "float32",
+        lambda x, **o: fastnorm.batch_norm(x, vector(171), vector(171) ** 2, **o),
+    ),
     "few rows": ((3, 2_900_001), "float32", fastnorm.layer_norm),
     "planes": ((5, 7, 240_001), "float32", lambda x, **o: fastnorm.instance_norm(x, weight=vector(7), **o)),
     "short planes": ((1801, 96, 49), "float32", lambda x, **o: fastnorm.group_norm(x, 8, vector(96), **o)),
