@@ -129,8 +129,8 @@ static FN_APART void IN_XY(map_joined_rows)(const TYPE(X) * x, TYPE(Y) * y, ptrd
         IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, FN_NEAR, 0);
 }
 
-/* parameters: NULL where mean, scale and shift hold weight and bias. past: 0, or y is written past the caches, and x is
- * fetched so many bytes ahead. */
+/* parameters: NULL where mean, scale and shift hold weight and bias. past: 0, or how many bytes ahead x is fetched
+ * while y is written past the caches. */
 static FN_APART void IN_XY(map_rows)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdiff_t rows,
                                      ptrdiff_t n, const TYPE(C) * mean, const TYPE(C) * scale, const TYPE(C) * shift,
                                      const IN_C(parameters) * parameters, ptrdiff_t offset, ptrdiff_t past)

@@ -22,7 +22,7 @@ static inline ptrdiff_t fn_lead(const void *y, ptrdiff_t lanes, ptrdiff_t size)
     return (ptrdiff_t)(-(uintptr_t)y % (uintptr_t)(lanes * size)) / size;
 }
 
-/* 0, or rows of so many bytes of x are written past the caches, and x is fetched so far ahead. */
+/* How far ahead x is fetched where rows of so many bytes are written past the caches; 0 where they are not. */
 static inline ptrdiff_t fn_past(const fn_problem *p, ptrdiff_t bytes)
 {
     const ptrdiff_t ahead = p->statistic == FN_GIVEN ? FN_AHEAD_OF_GIVEN : bytes <= FN_AHEAD ? bytes : FN_NEAR;
