@@ -162,12 +162,12 @@ static void IN_XY(column_apply)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
     const fn_operand *w = &p->weight, *b = &p->bias;
     const int along = w->keep || w->segments || b->keep || b->segments;
     const int stream = vec_streams && p->stream == FN_PAST;
-    if (IN_XY(unrolled) && vec_streams && IN_XY(is_joined)(p, first, last, map)) {
+    if (IN_XY(joins) && IN_XY(is_joined)(p, first, last, map)) {
         const ptrdiff_t width = p->keep * p->segments * p->run;
         const ptrdiff_t start = fn_row_position(p, from), positions = fn_row_position(p, to) - start;
         IN_XY(map_joined)((const TYPE(X) *)(IN_X(column_at)(p, batch, 0) + start * p->x.outer),
                           (TYPE(Y) *)(p->y.data + batch * p->y.batch + start * p->y.outer), positions * width,
-                          p->side * width, map, vec_streams && p->stream);
+                          p->side * width, map, p->stream != FN_CACHED);
     } else if (!(w->outer || b->outer) && stream)
         IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 1);
     else if (!(w->outer || b->outer))

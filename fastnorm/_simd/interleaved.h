@@ -13,8 +13,7 @@ static inline __attribute__((always_inline)) void IN_XY(interleaved_as)(const TY
 {
     ptrdiff_t i = 0, at = 0;
     if (stream) {
-        const ptrdiff_t misaligned = (ptrdiff_t)((uintptr_t)y % (LANES * sizeof *y) / sizeof *y);
-        i = misaligned == 0 ? 0 : LANES - misaligned < n ? LANES - misaligned : n;
+        i = fn_least(fn_lead(y, LANES, sizeof *y), n);
         if (i > 0)
             STORE_PART(Y)(y, IN_XY(map_lanes)(LOAD_PART(X)(x, i), maps, 0), i);
         at = i % maps->period;

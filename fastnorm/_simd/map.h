@@ -21,6 +21,9 @@ static void IN_XY(map_part)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, VEC mea
 /* Whether vectors are taken four at a time: not beside a conversion, which takes longer and much code. */
 enum { IN_XY(unrolled) = sizeof(TYPE(X)) == sizeof(TYPE(C)) && sizeof(TYPE(Y)) == sizeof(TYPE(C)) };
 
+/* Whether rows without gaps are mapped as one: for the same types, where results can go past the caches. */
+enum { IN_XY(joins) = IN_XY(unrolled) && vec_streams };
+
 /* From element i on, so many whole vectors, and a call for lines to come. All are read before the first is written:
  * where y starts a few bytes behind x in their pages, the processor takes a load for one of what the store before it
  * wrote, and waits. */
@@ -123,7 +126,7 @@ static FN_APART void IN_XY(map_joined_rows)(const TYPE(X) * x, TYPE(Y) * y, ptrd
                                             const TYPE(C) * means, const TYPE(C) * scales, const TYPE(C) * shifts,
                                             ptrdiff_t past)
 {
-    if (vec_streams && past)
+    if (past)
         IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, past, 1);
     else
         IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, FN_NEAR, 0);

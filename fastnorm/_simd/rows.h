@@ -79,8 +79,8 @@ static int IN_XY(row_group)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s,
     }
     char *y = p->y.data + batch * p->y.batch + keep * p->y.keep;
     const ptrdiff_t bytes = n * length * (ptrdiff_t)sizeof *x;
-    if (IN_XY(unrolled) && vec_streams && plan->how == FN_ONE && n > 1 && length >= LANES &&
-        p->x.keep == length * (ptrdiff_t)sizeof *x && p->y.keep == length * (ptrdiff_t)sizeof(TYPE(Y)))
+    if (IN_XY(joins) && plan->how == FN_ONE && n > 1 && length >= LANES && p->x.keep == length * (ptrdiff_t)sizeof *x &&
+        p->y.keep == length * (ptrdiff_t)sizeof(TYPE(Y)))
         IN_XY(map_joined_rows)(x, (TYPE(Y) *)y, n, length, mean, scale, shift, p->stream ? bytes : 0);
     else
         IN_XY(map_rows)(x, p->x.keep, y, p->y.keep, n, length, mean, scale, shift,

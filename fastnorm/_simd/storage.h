@@ -21,8 +21,7 @@ static FN_APART void IN_X(write)(const void *from, void *to, ptrdiff_t n, int st
     TYPE(X) *y = to;
     ptrdiff_t i = 0;
     if (vec_streams && stream) {
-        const ptrdiff_t misaligned = (ptrdiff_t)((uintptr_t)y % (LANES * sizeof *y) / sizeof *y);
-        i = misaligned == 0 ? 0 : LANES - misaligned < n ? LANES - misaligned : n;
+        i = fn_least(fn_lead(y, LANES, sizeof *y), n);
         if (i > 0)
             STORE_PART(X)(y, LOAD_PART(C)(row, i), i);
     }
