@@ -42,8 +42,9 @@ cdef extern from "problem.h" nogil:
         FN_NORM_POWER
         FN_EXTREMES
         FN_CACHED
-        FN_PAST
+        FN_FAR
         FN_PAST_JOINED
+        FN_PAST
 
     ctypedef struct fn_moments:
         double count, mean, mean_lo, m2

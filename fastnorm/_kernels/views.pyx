@@ -17,6 +17,7 @@ from fastnorm._kernels.problem cimport (
     FN_F16,
     FN_F32,
     FN_F64,
+    FN_FAR,
     FN_GIVEN,
     FN_NORM_1,
     FN_NORM_2,
@@ -161,7 +162,7 @@ cdef int goes_past_caches(
     cnp.ndarray y,
     Py_ssize_t stretch,     # IN  bytes of y that are written in one go
 ) noexcept:
-    """FN_CACHED ...: whether to write y past the caches.
+    """FN_CACHED ...: whether y is more than the caches hold, and whether to write it past them.
 
     Not where the system has yet to provide its memory: that is zeroed page by page just before we write, which leaves
     it in the cache (1.4 times as long past it).
@@ -171,15 +172,17 @@ cdef int goes_past_caches(
     cdef Py_ssize_t lag = (<Py_ssize_t> last - <Py_ssize_t> cnp.PyArray_DATA(x)) & (PAGE_BYTES - 1)
     cdef Py_ssize_t least = STREAM_BYTES_16 if cnp.PyArray_ITEMSIZE(y) == 2 else STREAM_BYTES
     cdef int axis
-    if cnp.PyArray_NBYTES(y) < least or cnp.PyArray_DATA(x) == cnp.PyArray_DATA(y) or 0 < lag <= STREAM_LAG:
+    if cnp.PyArray_NBYTES(y) < least:
         return FN_CACHED
+    if cnp.PyArray_DATA(x) == cnp.PyArray_DATA(y) or 0 < lag <= STREAM_LAG:
+        return FN_FAR
     for axis in range(cnp.PyArray_NDIM(y)):
         stride = cnp.PyArray_STRIDE(y, axis)
         last += (cnp.PyArray_DIM(y, axis) - 1) * stride
         if stride >= stretch or stride <= -stretch:
             misaligned |= stride
     if not fn_has_page(last):
-        return FN_CACHED
+        return FN_FAR
     return FN_PAST if stretch >= STREAM_STRETCH or misaligned % LINE_BYTES == 0 else FN_PAST_JOINED
 
 

@@ -167,7 +167,7 @@ static void IN_XY(column_apply)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
         const ptrdiff_t start = fn_row_position(p, from), positions = fn_row_position(p, to) - start;
         IN_XY(map_joined)((const TYPE(X) *)(IN_X(column_at)(p, batch, 0) + start * p->x.outer),
                           (TYPE(Y) *)(p->y.data + batch * p->y.batch + start * p->y.outer), positions * width,
-                          p->side * width, map, p->stream != FN_CACHED);
+                          p->side * width, map, p->stream >= FN_PAST_JOINED);
     } else if (!(w->outer || b->outer) && stream)
         IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 1);
     else if (!(w->outer || b->outer))
@@ -178,7 +178,7 @@ static void IN_XY(column_apply)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
         IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_ONE, 1);
     else
         IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_ONE, 0);
-    if (p->stream)
+    if (p->stream >= FN_PAST_JOINED)
         vec_fence();
 }
 

@@ -15,11 +15,11 @@ static const fn_map IN_C(same) = {.scale = 1.0, .shift = -0.0, .mode = FN_PLAIN}
 static const TYPE(C) * IN_C(dropout_load)(const fn_dropout *p, ptrdiff_t i, ptrdiff_t n, TYPE(C) * scratch)
 {
     if (p->x_type == FN_F16)
-        FN_NAME4(map, f16, C, C)((const fn_f16 *)p->x + i, scratch, n, &IN_C(same), NULL, 0, 0);
+        FN_NAME4(map, f16, C, C)((const fn_f16 *)p->x + i, scratch, n, &IN_C(same), NULL, 0, FN_NEAR, 0);
     else if (p->x_type == FN_BF16)
-        FN_NAME4(map, bf16, C, C)((const fn_bf16 *)p->x + i, scratch, n, &IN_C(same), NULL, 0, 0);
+        FN_NAME4(map, bf16, C, C)((const fn_bf16 *)p->x + i, scratch, n, &IN_C(same), NULL, 0, FN_NEAR, 0);
     else if (p->x_type == FN_F32 && IS_F64(C))
-        FN_NAME4(map, f32, C, C)((const fn_f32 *)p->x + i, scratch, n, &IN_C(same), NULL, 0, 0);
+        FN_NAME4(map, f32, C, C)((const fn_f32 *)p->x + i, scratch, n, &IN_C(same), NULL, 0, FN_NEAR, 0);
     else
         return (const TYPE(C) *)p->x + i;
     return scratch;
@@ -29,11 +29,11 @@ static const TYPE(C) * IN_C(dropout_load)(const fn_dropout *p, ptrdiff_t i, ptrd
 static void IN_C(dropout_store)(const fn_dropout *p, ptrdiff_t i, ptrdiff_t n, const TYPE(C) * scratch)
 {
     if (p->y_type == FN_F16)
-        FN_NAME4(map, C, f16, C)(scratch, (fn_f16 *)p->y + i, n, &IN_C(same), NULL, 0, p->stream);
+        FN_NAME4(map, C, f16, C)(scratch, (fn_f16 *)p->y + i, n, &IN_C(same), NULL, 0, FN_NEAR, p->stream);
     else if (p->y_type == FN_BF16)
-        FN_NAME4(map, C, bf16, C)(scratch, (fn_bf16 *)p->y + i, n, &IN_C(same), NULL, 0, p->stream);
+        FN_NAME4(map, C, bf16, C)(scratch, (fn_bf16 *)p->y + i, n, &IN_C(same), NULL, 0, FN_NEAR, p->stream);
     else
-        FN_NAME4(map, C, f32, C)(scratch, (fn_f32 *)p->y + i, n, &IN_C(same), NULL, 0, p->stream);
+        FN_NAME4(map, C, f32, C)(scratch, (fn_f32 *)p->y + i, n, &IN_C(same), NULL, 0, FN_NEAR, p->stream);
 }
 
 static inline VEC IN_C(dropped)(VEC x, uint64_t bits, VEC high, VEC low)

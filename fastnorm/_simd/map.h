@@ -124,39 +124,38 @@ static inline __attribute__((always_inline)) void IN_XY(map_joined_as)(const TYP
 
 static FN_APART void IN_XY(map_joined_rows)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t rows, ptrdiff_t n,
                                             const TYPE(C) * means, const TYPE(C) * scales, const TYPE(C) * shifts,
-                                            ptrdiff_t past)
+                                            ptrdiff_t ahead, int stream)
 {
-    if (past)
-        IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, past, 1);
+    if (stream)
+        IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, ahead, 1);
     else
-        IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, FN_NEAR, 0);
+        IN_XY(map_joined_as)(x, y, rows, n, means, scales, shifts, ahead, 0);
 }
 
-/* parameters: NULL where mean, scale and shift hold weight and bias. past: 0, or how many bytes ahead x is fetched
- * while y is written past the caches. */
+/* parameters: NULL where mean, scale and shift hold weight and bias. ahead: how many bytes ahead x is fetched. */
 static FN_APART void IN_XY(map_rows)(const void *x, ptrdiff_t x_step, void *y, ptrdiff_t y_step, ptrdiff_t rows,
                                      ptrdiff_t n, const TYPE(C) * mean, const TYPE(C) * scale, const TYPE(C) * shift,
-                                     const IN_C(parameters) * parameters, ptrdiff_t offset, ptrdiff_t past)
+                                     const IN_C(parameters) * parameters, ptrdiff_t offset, ptrdiff_t ahead, int stream)
 {
-    if (vec_streams && parameters && past)
-        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 1, past, 1);
+    if (vec_streams && parameters && stream)
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 1, ahead, 1);
     else if (parameters)
-        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 1, FN_NEAR, 0);
-    else if (vec_streams && past)
-        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 0, past, 1);
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 1, ahead, 0);
+    else if (vec_streams && stream)
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 0, ahead, 1);
     else
-        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 0, FN_NEAR, 0);
+        IN_XY(map_as)(x, x_step, y, y_step, rows, n, mean, scale, shift, parameters, offset, 0, ahead, 0);
 }
 
 static inline void IN_XY(map)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_map *map,
-                              const IN_C(parameters) * parameters, ptrdiff_t offset, ptrdiff_t past)
+                              const IN_C(parameters) * parameters, ptrdiff_t offset, ptrdiff_t ahead, int stream)
 {
     const TYPE(C) mean = (TYPE(C))map->mean, scale = (TYPE(C))map->scale, shift = (TYPE(C))map->shift;
-    IN_XY(map_rows)(x, 0, y, 0, 1, n, &mean, &scale, &shift, parameters, offset, past);
+    IN_XY(map_rows)(x, 0, y, 0, 1, n, &mean, &scale, &shift, parameters, offset, ahead, stream);
 }
 
 /* One map for all elements, of any types: for a table. */
 static void IN_XY(map_any)(const void *x, void *y, ptrdiff_t n, const fn_map *map, int stream)
 {
-    IN_XY(map)(x, y, n, map, NULL, 0, stream ? FN_NEAR : 0);
+    IN_XY(map)(x, y, n, map, NULL, 0, FN_NEAR, stream);
 }

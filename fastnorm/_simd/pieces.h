@@ -22,11 +22,12 @@ static inline ptrdiff_t fn_lead(const void *y, ptrdiff_t lanes, ptrdiff_t size)
     return (ptrdiff_t)(-(uintptr_t)y % (uintptr_t)(lanes * size)) / size;
 }
 
-/* How far ahead x is fetched where rows of so many bytes are written past the caches; 0 where they are not. */
-static inline ptrdiff_t fn_past(const fn_problem *p, ptrdiff_t bytes)
+/* How far ahead x is fetched while rows of so many bytes are mapped. */
+static inline ptrdiff_t fn_ahead(const fn_problem *p, ptrdiff_t bytes)
 {
-    const ptrdiff_t ahead = p->statistic == FN_GIVEN ? FN_AHEAD_OF_GIVEN : bytes <= FN_AHEAD ? bytes : FN_NEAR;
-    return p->stream == FN_PAST ? ahead : 0;
+    if (p->statistic == FN_GIVEN)
+        return p->stream == FN_PAST ? FN_AHEAD_OF_GIVEN : FN_NEAR;
+    return bytes <= FN_AHEAD && (p->stream != FN_CACHED || p->x_type >= FN_F16) ? bytes : FN_NEAR;
 }
 
 /* Outer positions that lie side by side are one stretch. */

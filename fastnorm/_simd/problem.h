@@ -52,8 +52,9 @@ enum { FN_TILE = 512, FN_TILE_ROOM = FN_TILE + 16 };
  * of long ones. These change no bit. */
 enum { FN_GROUP_ROWS = 16, FN_GROUP_ELEMENTS = 4096, FN_GROUP_LEAVES = 4 };
 
-/* Bytes that x is fetched ahead. Writing past the caches leaves memory to read from: the row to come, up to what the
- * first-level cache holds beside this one; or this one, where nothing was summed of it. */
+/* Bytes that x is fetched ahead: what is near; the row to come, up to what the first-level cache holds beside this one,
+ * of 16-bit types and where x comes from memory; or this one, where nothing was summed of it. Of the time, through the
+ * caches: 16-bit rows from the last level 0.83 to 0.93, float32 from memory 0.86 to 0.96; from the second level 1.1. */
 enum { FN_NEAR = 1024, FN_AHEAD = 32 * 1024, FN_AHEAD_OF_GIVEN = 512 };
 
 /* Bytes of a row from which its halves are then taken in turns: two pages at once, as memcpy does. Of the time, 128 MB,
@@ -113,9 +114,10 @@ typedef struct {
     ptrdiff_t batch, outer, keep, segments, run; /* strides in bytes; a parameter's run stride is unused */
 } fn_operand;
 
-/* How y is written: through the caches; past them, x and y being different memory; or past them only where what is
- * written in one go, shorter than that pays for, follows on what was before. */
-enum { FN_CACHED, FN_PAST, FN_PAST_JOINED };
+/* How y is written: through the caches; through them, though it is more than they hold; past them, x and y being
+ * different memory, but only where what is written in one go, shorter than that pays for, follows on what was before;
+ * or always past them. */
+enum { FN_CACHED, FN_FAR, FN_PAST_JOINED, FN_PAST };
 
 /* FN_CENTERED: layer norm. FN_UNCENTERED: variance about the mean, x not centred. FN_SQUARES: RMS norm.
  * FN_STANDARDIZED: z-score, where data that is constant within rounding becomes 0. FN_GIVEN: nothing is summed, mean

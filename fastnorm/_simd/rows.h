@@ -14,7 +14,7 @@ static void IN_XY(apply_segments)(const fn_problem *p, const TYPE(X) * x, TYPE(Y
         const fn_map map = fn_fold(statistic, IN_C(value_at)(weight, segment * p->weight.segments, 1.0),
                                    IN_C(value_at)(bias, segment * p->bias.segments, -0.0), IS_F64(C));
         IN_XY(apply)(x + (from - start), y + (from - start), to - from, &map, NULL, 0,
-                     fn_past(p, (to - from) * (ptrdiff_t)sizeof *x));
+                     fn_ahead(p, (to - from) * (ptrdiff_t)sizeof *x), p->stream == FN_PAST);
     }
 }
 
@@ -47,7 +47,7 @@ static void IN_XY(apply_piece)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t
         else
             IN_XY(apply)
         (from, to, piece->length, &map, plan->how == FN_ELEMENTS ? &plan->parameters : NULL, piece->start,
-         fn_past(p, piece->length * (ptrdiff_t)sizeof *from));
+         fn_ahead(p, piece->length * (ptrdiff_t)sizeof *from), p->stream == FN_PAST);
     }
 }
 
@@ -79,12 +79,14 @@ static int IN_XY(row_group)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s,
     }
     char *y = p->y.data + batch * p->y.batch + keep * p->y.keep;
     const ptrdiff_t bytes = n * length * (ptrdiff_t)sizeof *x;
+    const int past = p->stream >= FN_PAST_JOINED;
     if (IN_XY(joins) && plan->how == FN_ONE && n > 1 && length >= LANES && p->x.keep == length * (ptrdiff_t)sizeof *x &&
         p->y.keep == length * (ptrdiff_t)sizeof(TYPE(Y)))
-        IN_XY(map_joined_rows)(x, (TYPE(Y) *)y, n, length, mean, scale, shift, p->stream ? bytes : 0);
+        IN_XY(map_joined_rows)(x, (TYPE(Y) *)y, n, length, mean, scale, shift, past ? bytes : fn_ahead(p, bytes), past);
     else
         IN_XY(map_rows)(x, p->x.keep, y, p->y.keep, n, length, mean, scale, shift,
-                        plan->how == FN_ELEMENTS ? &plan->parameters : NULL, 0, fn_past(p, bytes));
+                        plan->how == FN_ELEMENTS ? &plan->parameters : NULL, 0, fn_ahead(p, bytes),
+                        p->stream == FN_PAST);
     return 1;
 }
 
@@ -105,7 +107,7 @@ static void IN_XY(rows)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
                 IN_XY(apply_piece)(p, &plan, s, &whole, &statistic);
         }
     }
-    if (p->stream)
+    if (p->stream >= FN_PAST_JOINED)
         vec_fence();
 }
 
@@ -115,6 +117,6 @@ static void IN_XY(piece_apply)(const fn_problem *p, ptrdiff_t s, ptrdiff_t index
     IN_C(plan) plan;
     IN_C(make_plan)(p, &plan);
     IN_XY(apply_piece)(p, &plan, s, &piece, statistic);
-    if (p->stream)
+    if (p->stream >= FN_PAST_JOINED)
         vec_fence();
 }
