@@ -5,6 +5,8 @@ such a problem of one table, `values[length, count]` with a statistic for each c
 that one judge in long double serves them all.
 """
 
+import functools
+
 import numpy as np
 import pytest
 from arrays import DTYPES, dtype_of, normal
@@ -202,6 +204,23 @@ def test_columns_beside_unusual_ones_keep_their_bits(form, scale):
         others = np.arange(shape[1]) % 5 != 0
         # With eps=0 the constant columns are unusual, too.
         assert form(unusual, eps=0.0)[:, others].tobytes() == form(values, eps=0.0)[:, others].tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [0.0, 3e38, np.inf, np.nan])
+def test_short_planes_beside_unusual_ones_keep_their_bits(dtype, value):
+    for shape in [(9, 21, 7, 7), (2, 37, 14, 14), (40, 3, 33)]:
+        values = normal(shape, dtype, offset=2.0)
+        weight, bias = normal((2, shape[1]), dtype, seed=2)
+        form = functools.partial(fastnorm.batch_norm, weight=weight, bias=bias, training=True, eps=0.0)
+        usual = form(values)
+        for step in (2, 5, 17):
+            unusual = values.copy()
+            with np.errstate(over="ignore"):
+                # A constant channel, or one value whose square leaves the range.
+                unusual[slice(None) if value == 0 else 0, ::step] = value if dtype != "float64" else value * 1e200
+            others = np.arange(shape[1]) % step != 0
+            assert form(unusual)[:, others].tobytes() == usual[:, others].tobytes()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

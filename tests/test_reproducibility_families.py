@@ -162,10 +162,27 @@ PAST_THE_CACHES = {
         "float64",
         lambda x, **o: fastnorm.batch_norm(x, vector(96), vector(96) ** 2, vector(96), **o),
     ),
+    "short planes of many samples": (
+        (151, 1201, 49),
+        "float32",
+        lambda x, **o: fastnorm.batch_norm(x, None, None, vector(1201), vector(1201), training=True, **o),
+    ),
+    "planes of many samples of float64": (
+        (31, 701, 196),
+        "float64",
+        lambda x, **o: fastnorm.batch_norm(x, None, None, vector(701), training=True, **o),
+    ),
+    "short planes of many samples of float16": (
+        (161, 2203, 49),
+        "float16",
+        lambda x, **o: fastnorm.batch_norm(x, training=True, **o),
+    ),
     "range of columns": ((160_001, 53), "float32", lambda x, **o: fastnorm.min_max_scale(x, axis=0, **o)),
     "range of many columns": ((16_001, 530), "float32", lambda x, **o: fastnorm.min_max_scale(x, axis=0, **o)),
     "columns": ((16_001, 530), "float32", fastnorm.standardize),
     "columns of float64": ((8001, 530), "float64", fastnorm.standardize),
+    "columns of whole vectors": ((17_001, 512), "float32", lambda x, **o: fastnorm.standardize(x, axis=0, **o)),
+    "columns of whole vectors of float64": ((65_001, 72), "float64", fastnorm.standardize),
     "axis 1": ((2, 64, 66_001), "float32", lambda x, **o: fastnorm.layer_norm(x, vector(64), axis=1, **o)),
     "given, last": (
         (160_001, 53),

@@ -160,6 +160,7 @@ cdef extern from "problem.h" nogil:
 
 cdef extern from "pieces.h" nogil:
     Py_ssize_t fn_count_pieces(const fn_problem *p)
+    Py_ssize_t fn_stretch_group(const fn_problem *p)
     Py_ssize_t fn_rows(const fn_problem *p)
     Py_ssize_t fn_columns(const fn_problem *p, Py_ssize_t first, Py_ssize_t last)
     Py_ssize_t fn_row_parts(const fn_problem *p)

@@ -35,6 +35,7 @@ from fastnorm._kernels.problem cimport (
     fn_rescue_finish,
     fn_rescue_plan,
     fn_statistic,
+    fn_stretch_group,
     fn_sums_of,
 )
 from fastnorm._kernels.tasks cimport run, team_for
@@ -180,14 +181,15 @@ def power_roots(
 
 cdef int solve_rows(const fn_problem *p, Py_ssize_t bytes_moved) except -1:
     cdef rows_context c
-    cdef Py_ssize_t row_bytes, n_pieces = fn_count_pieces(p)
+    cdef Py_ssize_t row_bytes, together, n_pieces = fn_count_pieces(p)
     cdef int threads = team_for(bytes_moved)
     c.problem = p
     c.rows = p.batch * p.keep
     row_bytes = bytes_moved // c.rows
     if n_pieces > 1 and (row_bytes > LONG_BYTES or (threads > 1 and c.rows < 2 * threads)):
         return shared_rows(p, n_pieces, threads)
-    c.rows_per_task = max(TASK_BYTES // max(row_bytes, 1), 1)
+    together = min(fn_stretch_group(p), c.rows // (4 * threads))  # balance comes first
+    c.rows_per_task = max(TASK_BYTES // max(row_bytes, 1), together, 1)
     with nogil:
         run(rows_task, &c, (c.rows + c.rows_per_task - 1) // c.rows_per_task, threads)
     return 0

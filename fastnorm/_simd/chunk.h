@@ -141,6 +141,24 @@ static void IN_X(row_moments)(const fn_problem *p, ptrdiff_t s, int exponent, fn
     }
 }
 
+/* Of statistics s <= i < s + n; where outer is 1, of one leaf each. */
+static void IN_X(group_moments)(const fn_problem *p, ptrdiff_t s, ptrdiff_t n, double *mean, double *mean_lo,
+                                double *m2)
+{
+    if (p->outer == 1) {
+        IN_X(leaves)(IN_X(locate)(p, s, 0, 0), n, p->x.keep, 1, 0, p->segments * p->run, fn_sums_of(p->statistic),
+                     p->inverse_elements, mean, mean_lo, m2);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < n; i++) {
+        fn_moments one;
+        IN_X(row_moments)(p, s + i, 0, &one);
+        mean[i] = one.mean;
+        mean_lo[i] = one.mean_lo;
+        m2[i] = one.m2;
+    }
+}
+
 FN_COLD static void IN_X(rescue)(const fn_problem *p, ptrdiff_t s, fn_statistic *out)
 {
     const ptrdiff_t n_pieces = fn_count_pieces(p);

@@ -35,6 +35,15 @@ static inline ptrdiff_t fn_stretch(const fn_problem *p) { return p->side * p->se
 
 static inline ptrdiff_t fn_stretches(const fn_problem *p) { return p->outer / p->side; }
 
+/* How many statistics of short stretches are taken together. */
+static inline ptrdiff_t fn_stretch_group(const fn_problem *p)
+{
+    const ptrdiff_t length = p->segments * p->run;
+    if (p->outer == 1 || length > FN_GROUP_STRETCH)
+        return 0;
+    return fn_least(FN_GROUP_STRETCHES / (p->outer * length), FN_GROUP_ROWS);
+}
+
 /* How many stretches of this length one leaf sums. */
 static inline ptrdiff_t fn_leaf_stretches(ptrdiff_t length) { return length < FN_LEAF ? FN_LEAF / length : 1; }
 

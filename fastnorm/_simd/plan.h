@@ -17,6 +17,10 @@ static FN_APART void IN_C(make_plan)(const fn_problem *p, IN_C(plan) * plan)
     const ptrdiff_t length = p->segments * p->run;
     const int same = plan->how == FN_ONE || (plan->how == FN_ELEMENTS && !(w->keep || b->keep));
     plan->group = 0;
-    if (p->outer == 1 && length <= FN_LEAF && same && p->statistic != FN_NORM_1 && IN_C(has_plain)(p))
+    if (!same || p->statistic == FN_NORM_1 || !IN_C(has_plain)(p))
+        return;
+    if (p->outer == 1 && length <= FN_LEAF)
         plan->group = fn_least(FN_GROUP_ELEMENTS / length, FN_GROUP_ROWS);
+    else if (plan->how == FN_ONE && !plan->steps)
+        plan->group = fn_stretch_group(p);
 }

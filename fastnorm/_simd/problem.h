@@ -52,6 +52,11 @@ enum { FN_TILE = 512, FN_TILE_ROOM = FN_TILE + 16 };
  * of long ones. These change no bit. */
 enum { FN_GROUP_ROWS = 16, FN_GROUP_ELEMENTS = 4096, FN_GROUP_LEAVES = 4 };
 
+/* Statistics of several stretches taken together, where these are no longer than that: each is mapped with its
+ * neighbours, from the second-level cache, because it lies in a page with them. Of the time, batch norm in training,
+ * one thread: 7x7 0.62 to 0.7, 14x14 0.83; 28x28 0.9 to 1.1. */
+enum { FN_GROUP_STRETCH = 256, FN_GROUP_STRETCHES = 128 * 1024 };
+
 /* Bytes that x is fetched ahead: what is near; the row to come, up to what the first-level cache holds beside this one,
  * of 16-bit types and where x comes from memory; or this one, where nothing was summed of it. Of the time, through the
  * caches: 16-bit rows from the last level 0.83 to 0.93, float32 from memory 0.86 to 0.96; from the second level 1.1. */

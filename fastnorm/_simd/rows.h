@@ -51,9 +51,9 @@ static void IN_XY(apply_piece)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t
     }
 }
 
-/* n statistics from s on, of one leaf each and of one batch index: their moments, then what follows from them side by
- * side, then their apply. A division and a root take longer than a short row. 0, and y is not written, where one of
- * them is not plain. */
+/* n statistics from s on, of one batch index: their moments, then what follows from them side by side, then their
+ * apply. A division and a root take longer than a short row; and short stretches are joined with their neighbours. 0,
+ * and y is not written, where one of them is not plain. */
 static int IN_XY(row_group)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s, ptrdiff_t n)
 {
     const ptrdiff_t batch = s / p->keep, keep = s % p->keep, length = p->segments * p->run;
@@ -65,10 +65,8 @@ static int IN_XY(row_group)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s,
         weights[i] = plan->how == FN_ONE ? IN_C(value_at)(weight, i * p->weight.keep, 1.0) : 1.0;
         biases[i] = plan->how == FN_ONE ? IN_C(value_at)(bias, i * p->bias.keep, -0.0) : -0.0;
     }
-    const TYPE(X) *x = IN_X(locate)(p, s, 0, 0);
     if (p->statistic != FN_GIVEN)
-        IN_X(leaves)(x, n, p->x.keep, 1, 0, length, fn_sums_of(p->statistic), p->inverse_elements, moments, moments + n,
-                     moments + 2 * n);
+        IN_X(group_moments)(p, s, n, moments, moments + n, moments + 2 * n);
     if (!IN_C(finish_plain)(p, s, n, moments, weights, biases, mean, scale, shift))
         return 0;
     if (!p->y.data)
@@ -77,16 +75,22 @@ static int IN_XY(row_group)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s,
         IN_C(bind)(weight, p->weight.segments != 0, bias, p->bias.segments != 0, &plan->parameters);
         plan->bound = 1;
     }
+    const char *x = (const char *)IN_X(locate)(p, s, 0, 0);
     char *y = p->y.data + batch * p->y.batch + keep * p->y.keep;
-    const ptrdiff_t bytes = n * length * (ptrdiff_t)sizeof *x;
+    const ptrdiff_t bytes = n * length * (ptrdiff_t)sizeof(TYPE(X));
+    const ptrdiff_t ahead = p->outer > 1 ? p->x.outer : fn_ahead(p, bytes);
     const int past = p->stream >= FN_PAST_JOINED;
-    if (IN_XY(joins) && plan->how == FN_ONE && n > 1 && length >= LANES && p->x.keep == length * (ptrdiff_t)sizeof *x &&
-        p->y.keep == length * (ptrdiff_t)sizeof(TYPE(Y)))
-        IN_XY(map_joined_rows)(x, (TYPE(Y) *)y, n, length, mean, scale, shift, past ? bytes : fn_ahead(p, bytes), past);
-    else
-        IN_XY(map_rows)(x, p->x.keep, y, p->y.keep, n, length, mean, scale, shift,
-                        plan->how == FN_ELEMENTS ? &plan->parameters : NULL, 0, fn_ahead(p, bytes),
-                        p->stream == FN_PAST);
+    const int joined = IN_XY(joins) && plan->how == FN_ONE && n > 1 && length >= LANES &&
+                       p->x.keep == length * (ptrdiff_t)sizeof(TYPE(X)) &&
+                       p->y.keep == length * (ptrdiff_t)sizeof(TYPE(Y));
+    for (ptrdiff_t k = 0; k < p->outer; k++, x += p->x.outer, y += p->y.outer) {
+        if (joined)
+            IN_XY(map_joined_rows)((const TYPE(X) *)x, (TYPE(Y) *)y, n, length, mean, scale, shift,
+                                   past && p->outer == 1 ? bytes : ahead, past);
+        else
+            IN_XY(map_rows)(x, p->x.keep, y, p->y.keep, n, length, mean, scale, shift,
+                            plan->how == FN_ELEMENTS ? &plan->parameters : NULL, 0, ahead, p->stream == FN_PAST);
+    }
     return 1;
 }
 
