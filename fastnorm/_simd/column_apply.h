@@ -77,23 +77,32 @@ static FN_APART void IN_XY(map_joined)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t
                                        const fn_column_map *map, int stream)
 {
     const VEC upper = V(set1)((TYPE(C))map->upper);
+    const TYPE(C) *mean = map->mean.C, *scale = map->scale.C, *shift = map->shift.C;
+    TYPE(C) room[FN_PAGE / sizeof(TYPE(C)) + 3 * FN_TILE_ROOM] __attribute__((aligned(64)));
     ptrdiff_t i = fn_least(fn_lead(y, LANES, sizeof *y), n), c = i;
     if (i > 0)
         IN_XY(map_columns_part)(x, y, 0, i, map, NULL, FN_IN_MAP);
+    if (columns % LANES == 0 && n >= 4 * columns) {
+        TYPE(C) *at = room + (uintptr_t)((const char *)(y + i) - (const char *)room + FN_LEAD) % FN_PAGE / sizeof *room;
+        mean = IN_C(turn)(mean, columns, i, at);
+        scale = IN_C(turn)(scale, columns, i, at + FN_TILE_ROOM);
+        shift = IN_C(turn)(shift, columns, i, at + 2 * FN_TILE_ROOM);
+        c = 0;
+    }
     for (; i + LANES <= n; i += LANES) {
         c = c >= columns ? c - columns : c;
         vec_prefetch_ahead(x + i, LANES * sizeof *x);
         if (!stream)
             vec_prefetch_ahead(y + i, LANES * sizeof *y);
-        VEC value = V(sub)(LOAD(X)(x + i), LOAD(C)(map->mean.C + c));
-        value = V(min)(upper, V(fma)(value, LOAD(C)(map->scale.C + c), LOAD(C)(map->shift.C + c)));
+        VEC value = V(sub)(LOAD(X)(x + i), LOAD(C)(mean + c));
+        value = V(min)(upper, V(fma)(value, LOAD(C)(scale + c), LOAD(C)(shift + c)));
         if (stream)
             STREAM(Y)(y + i, value);
         else
             STORE(Y)(y + i, value);
         c += LANES;
     }
-    c = c >= columns ? c - columns : c;
+    c = i % columns;
     if (i < n)
         IN_XY(map_columns_part)(x + i - c, y + i - c, c, n - i, map, NULL, FN_IN_MAP);
 }

@@ -93,3 +93,12 @@ static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width,
         memcpy(p->m2 + s, m2, (size_t)width * sizeof *m2);
     return plain;
 }
+
+/* The numbers of columns that come round, from the first-th on: where those of y start that are written as whole
+ * vectors, so that these are aligned with them. */
+static FN_APART const TYPE(C) * IN_C(turn)(const TYPE(C) * from, ptrdiff_t columns, ptrdiff_t first, TYPE(C) * to)
+{
+    memcpy(to, from + first, (size_t)(columns - first) * sizeof *to);
+    memcpy(to + columns - first, from, (size_t)first * sizeof *to);
+    return to;
+}

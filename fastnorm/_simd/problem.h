@@ -57,6 +57,10 @@ enum { FN_GROUP_ROWS = 16, FN_GROUP_ELEMENTS = 4096, FN_GROUP_LEAVES = 4 };
  * one thread: 7x7 0.62 to 0.7, 14x14 0.83; 28x28 0.9 to 1.1. */
 enum { FN_GROUP_STRETCH = 256, FN_GROUP_STRETCHES = 128 * 1024 };
 
+/* Where rows are joined, the numbers that map their columns lie so many bytes ahead of y in their pages: a load waits
+ * for what was just written to the same place of another page (some channels took 1.7 times as long). */
+enum { FN_PAGE = 4096, FN_LEAD = 256 };
+
 /* Bytes that x is fetched ahead: what is near; the row to come, up to what the first-level cache holds beside this one,
  * of 16-bit types and where x comes from memory; or this one, where nothing was summed of it. Of the time, through the
  * caches: 16-bit rows from the last level 0.83 to 0.93, float32 from memory 0.86 to 0.96; from the second level 1.1. */
