@@ -71,10 +71,8 @@ static int IN_XY(row_group)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s,
         return 0;
     if (!p->y.data)
         return 1;
-    if (plan->how == FN_ELEMENTS && (plan->moves || !plan->bound)) {
-        IN_C(bind)(weight, p->weight.segments != 0, bias, p->bias.segments != 0, &plan->parameters);
-        plan->bound = 1;
-    }
+    if (plan->how == FN_ELEMENTS && (plan->moves || !plan->bound))
+        IN_C(bind_group)(p, weight, bias, plan);
     const char *x = (const char *)IN_X(locate)(p, s, 0, 0);
     char *y = p->y.data + batch * p->y.batch + keep * p->y.keep;
     const ptrdiff_t bytes = n * length * (ptrdiff_t)sizeof(TYPE(X));
@@ -98,7 +96,10 @@ static void IN_XY(rows)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
 {
     const fn_piece whole = {.stretches = p->outer, .length = p->segments * p->run};
     IN_C(plan) plan;
+    TYPE(C) room[IN_C(parameter_room)];
     IN_C(make_plan)(p, &plan);
+    if (last - first >= 8 && p->stream != FN_PAST) /* past the caches rows start anywhere in a line */
+        plan.room = room;
     for (ptrdiff_t s = first, next; s < last; s = next) {
         const ptrdiff_t left = last - s, in_batch = p->keep - s % p->keep;
         next = s + (plan.group ? fn_least(plan.group, fn_least(left, in_batch)) : 1);
