@@ -83,7 +83,7 @@ static FN_APART void IN_XY(map_joined)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t
     if (i > 0)
         IN_XY(map_columns_part)(x, y, 0, i, map, NULL, FN_IN_MAP);
     if (columns % LANES == 0 && n >= 4 * columns) {
-        TYPE(C) *at = room + (uintptr_t)((const char *)(y + i) - (const char *)room + FN_LEAD) % FN_PAGE / sizeof *room;
+        TYPE(C) *at = room + ((uintptr_t)(y + i) - (uintptr_t)room + FN_LEAD) % FN_PAGE / sizeof *room;
         mean = IN_C(turn)(mean, columns, i, at);
         scale = IN_C(turn)(scale, columns, i, at + FN_TILE_ROOM);
         shift = IN_C(turn)(shift, columns, i, at + 2 * FN_TILE_ROOM);
