@@ -129,18 +129,19 @@ cdef double *first_double(
     return NULL if array is None else &array[0]
 
 
-cdef Py_ssize_t CLIENTS_CACHE = 36 << 20  # last-level caches beyond this are servers'
+cdef Py_ssize_t CLIENTS_CACHE = 36 << 20  # last-level caches beyond this are servers', of dozens of processors
 cdef Py_ssize_t LINE_BYTES = 64
 
 # Results this large are gone from the cache before anyone reads them, so they are written past it: of 3/4 of the
-# last-level cache, or 1/8 where a virtual machine shares a server's with others, and never more than 32 MB. Time of
-# writing past the cache over writing through it, on two such machines, one thread: where 480 MB are reported, 1.2 at
-# 16 MB, 1.0 at 32, 0.7 at 45; where 48 MB are, 1.0 at 4 MB, 0.86 at 5, 0.7 at 8, 0.77 at 12.
+# last-level cache; where a virtual machine shares it with others 1/3, or 1/8 of a server's; and never more than 32 MB.
+# Time of writing past the cache over writing through it, on such machines, one thread: where 480 MB are reported, 1.2
+# at 16 MB, 1.0 at 32, 0.7 at 45; where 48 MB are, 1.0 at 4 MB, 0.86 at 5, 0.7 at 8, 0.77 at 12; where 32 MB are, 1.2 at
+# 6 MB, 1.0 at 8, 0.6 at 12 (with two threads 1.9, 1.6 and 0.65).
 cdef Py_ssize_t STREAM_BYTES = min(
-    last_level_cache // 8 if has_hypervisor and last_level_cache > CLIENTS_CACHE
-    else 3 * last_level_cache // 4 or 32 << 20,
+    (last_level_cache // 8 if last_level_cache > CLIENTS_CACHE else last_level_cache // 3) if has_hypervisor
+    else 3 * last_level_cache // 4,
     32 << 20,
-)
+) or 32 << 20
 
 # Results of 16-bit types leave half a line at a time: that gains nothing below this, and loses where the other half is
 # not written past the cache (0.8 to 1.3 times, by where y starts in a line).
