@@ -32,6 +32,31 @@ static inline int IN_C(has_plain)(const fn_problem *p)
            ((statistic == FN_NORM_1 || statistic == FN_NORM_2) && !p->m2);
 }
 
+/* fn_fold for plain statistics side by side; 0, having written what does not matter, where a result is not plain.
+ * centered and nought: 1 and -0.0, or 0 and 0 where the mean is not taken off. */
+static inline __attribute__((always_inline)) int IN_C(fold_plain)(ptrdiff_t width, double centered, double nought,
+                                                                  const double *mean, const double *mean_lo,
+                                                                  const double *rstd, const double *weight,
+                                                                  const double *bias, TYPE(C) * to_mean,
+                                                                  TYPE(C) * to_scale, TYPE(C) * to_shift)
+{
+    const double smallest = IS_F64(C) ? DBL_MIN : FLT_MIN, largest = IS_F64(C) ? DBL_MAX : FLT_MAX;
+    int plain = 1;
+    for (ptrdiff_t c = 0; c < width; c++) {
+        double exact = mean[c] * centered + nought, scale = rstd[c] * weight[c], magnitude = fabs(scale);
+        TYPE(C) rounded = (TYPE(C))exact;
+        double rest = (exact - rounded) + mean_lo[c] * centered;
+        double without_scale = bias[c] + 0.0, with_rest = bias[c] - rest * scale; /* no branch, or no vectors */
+        double shift = rest == 0 ? bias[c] : with_rest;
+        plain &= ((magnitude >= smallest) & (magnitude <= largest)) | (weight[c] == 0);
+        plain &= fabs(shift) <= largest;
+        to_mean[c] = rounded;
+        to_scale[c] = (TYPE(C))scale;
+        to_shift[c] = (TYPE(C))(scale == 0 ? without_scale : shift);
+    }
+    return plain;
+}
+
 /* fn_finish (or fn_given), fn_report and fn_fold for statistics s <= i < s + width, from 3 * width doubles; 0, having
  * written what does not matter, where one is not plain. */
 static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width, const double *acc,
@@ -39,7 +64,6 @@ static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width,
                               TYPE(C) * to_shift)
 {
     const double low = fn_low(IS_F64(C)), high = fn_high(IS_F64(C)), *mean = acc, *mean_lo = acc + width;
-    const double smallest = IS_F64(C) ? DBL_MIN : FLT_MIN, largest = IS_F64(C) ? DBL_MAX : FLT_MAX;
     const double *m2 = acc + 2 * width;
     const int of_mean = fn_is_centered(p->statistic) || p->statistic == FN_GIVEN;
     const double centered = of_mean ? 1 : 0, nought = of_mean ? -0.0 : 0.0; /* a given mean keeps its sign */
@@ -71,18 +95,7 @@ static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width,
             rstd[c] = 1.0 / sqrt(variance);
         }
     }
-    for (ptrdiff_t c = 0; c < width; c++) {
-        double exact = mean[c] * centered + nought, scale = rstd[c] * weight[c], magnitude = fabs(scale);
-        TYPE(C) rounded = (TYPE(C))exact;
-        double rest = (exact - rounded) + mean_lo[c] * centered;
-        double without_scale = bias[c] + 0.0, with_rest = bias[c] - rest * scale; /* no branch, or no vectors */
-        double shift = rest == 0 ? bias[c] : with_rest;
-        plain &= ((magnitude >= smallest) & (magnitude <= largest)) | (weight[c] == 0);
-        plain &= fabs(shift) <= largest;
-        to_mean[c] = rounded;
-        to_scale[c] = (TYPE(C))scale;
-        to_shift[c] = (TYPE(C))(scale == 0 ? without_scale : shift);
-    }
+    plain &= IN_C(fold_plain)(width, centered, nought, mean, mean_lo, rstd, weight, bias, to_mean, to_scale, to_shift);
     if (p->statistic == FN_GIVEN)
         return plain;
     if (p->mean)
@@ -92,6 +105,22 @@ static int IN_C(finish_plain)(const fn_problem *p, ptrdiff_t s, ptrdiff_t width,
     if (p->m2)
         memcpy(p->m2 + s, m2, (size_t)width * sizeof *m2);
     return plain;
+}
+
+/* fn_fold for n <= FN_GROUP_ROWS segments of one plain statistic, from their weight and bias on. */
+static FN_APART int IN_C(fold_segments)(const fn_problem *p, ptrdiff_t n, const fn_statistic *s, const char *weight,
+                                        const char *bias, TYPE(C) * to_mean, TYPE(C) * to_scale, TYPE(C) * to_shift)
+{
+    double mean[FN_GROUP_ROWS], mean_lo[FN_GROUP_ROWS], rstd[FN_GROUP_ROWS];
+    double weights[FN_GROUP_ROWS], biases[FN_GROUP_ROWS];
+    for (ptrdiff_t i = 0; i < n; i++) {
+        mean[i] = s->mean;
+        mean_lo[i] = s->mean_lo;
+        rstd[i] = s->rstd;
+        weights[i] = IN_C(value_at)(weight, i * p->weight.segments, 1.0);
+        biases[i] = IN_C(value_at)(bias, i * p->bias.segments, -0.0);
+    }
+    return IN_C(fold_plain)(n, 1, -0.0, mean, mean_lo, rstd, weights, biases, to_mean, to_scale, to_shift);
 }
 
 /* The numbers of columns that come round, from the first-th on: where those of y start that are written as whole

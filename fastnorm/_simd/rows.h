@@ -3,16 +3,39 @@
  * A template, after apply.h.
  */
 
+/* n <= FN_GROUP_ROWS whole segments of a stretch, joined; 0, and y is not written, where a map is not plain. */
+static int IN_XY(join_segments)(const fn_problem *p, const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const char *weight,
+                                const char *bias, const fn_statistic *statistic)
+{
+    TYPE(C) mean[FN_GROUP_ROWS], scale[FN_GROUP_ROWS], shift[FN_GROUP_ROWS];
+    const int past = p->stream == FN_PAST;
+    if (!IN_C(fold_segments)(p, n, statistic, weight, bias, mean, scale, shift))
+        return 0;
+    if (IN_XY(joins) && p->run >= LANES)
+        IN_XY(map_joined_rows)(x, y, n, p->run, mean, scale, shift, FN_NEAR, past);
+    else
+        IN_XY(map_rows)(x, p->run * (ptrdiff_t)sizeof *x, y, p->run * (ptrdiff_t)sizeof *y, n, p->run, mean, scale,
+                        shift, NULL, 0, FN_NEAR, past);
+    return 1;
+}
+
 /* Part of a stretch, each segment with its own map. */
 static void IN_XY(apply_segments)(const fn_problem *p, const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t start,
                                   ptrdiff_t length, const char *weight, const char *bias, const fn_statistic *statistic)
 {
     const ptrdiff_t end = start + length;
+    const int joined = p->run <= FN_GROUP_STRETCH && statistic->mode == FN_PLAIN && statistic->span == 0;
     for (ptrdiff_t from = start, to; from < end; from = to) {
         const ptrdiff_t segment = from / p->run;
-        to = (segment + 1) * p->run < end ? (segment + 1) * p->run : end;
-        const fn_map map = fn_fold(statistic, IN_C(value_at)(weight, segment * p->weight.segments, 1.0),
-                                   IN_C(value_at)(bias, segment * p->bias.segments, -0.0), IS_F64(C));
+        const char *w = weight ? weight + segment * p->weight.segments : NULL;
+        const char *b = bias ? bias + segment * p->bias.segments : NULL;
+        const ptrdiff_t whole = from % p->run ? 0 : fn_least((end - from) / p->run, FN_GROUP_ROWS);
+        to = from + whole * p->run;
+        if (joined && whole > 1 &&
+            IN_XY(join_segments)(p, x + (from - start), y + (from - start), whole, w, b, statistic))
+            continue;
+        to = fn_least((segment + 1) * p->run, end);
+        const fn_map map = fn_fold(statistic, IN_C(value_at)(w, 0, 1.0), IN_C(value_at)(b, 0, -0.0), IS_F64(C));
         IN_XY(apply)(x + (from - start), y + (from - start), to - from, &map, NULL, 0,
                      fn_ahead(p, (to - from) * (ptrdiff_t)sizeof *x), p->stream == FN_PAST);
     }
