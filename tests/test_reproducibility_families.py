@@ -147,8 +147,8 @@ PAST_THE_CACHES = {
     "rows of bfloat16": ((8401, 2003), "bfloat16", fastnorm.layer_norm),
     "rows to float32": ((4201, 2003), "float64", lambda x, **o: fastnorm.layer_norm(x, dtype="float32", **o)),
     "rows to float16": ((8401, 2003), "float64", lambda x, **o: fastnorm.layer_norm(x, dtype="float16", **o)),
-    "rows in halves": ((2101, 4003), "float32", lambda x, **o: fastnorm.layer_norm(x, vector(4003), **o)),
-    "planes in halves, given": (
+    "long rows": ((2101, 4003), "float32", lambda x, **o: fastnorm.layer_norm(x, vector(4003), **o)),
+    "long planes, given": (
         (17, 171, 3001),
         "float32",
         lambda x, **o: fastnorm.batch_norm(x, vector(171), vector(171) ** 2, **o),

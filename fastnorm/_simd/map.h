@@ -73,15 +73,9 @@ static inline __attribute__((always_inline)) void IN_XY(map_as)(const void *x, p
             if ((uintptr_t)(to + n) % (LANES * sizeof *to))
                 vec_prefetch(to + n, 0, 1); /* a line shared with another row is read before it is written */
         }
-        if (IN_XY(unrolled)) {
-            const int turns = stream && ahead != FN_NEAR && n * (ptrdiff_t)sizeof *to >= FN_TURNS ? 2 : 1;
-            const ptrdiff_t part = (n - i) / (turns * 4 * LANES) * (4 * LANES), end = i + part;
-            for (; i < end; i += 4 * LANES)
-                for (int turn = 0; turn < turns; turn++)
-                    IN_XY(map_vectors)(from, to, i + turn * part, 4, mean, scale, shift, weight, weight_step, bias,
-                                       bias_step, ahead, affine, stream);
-            i += (turns - 1) * part;
-        }
+        for (; IN_XY(unrolled) && i + 4 * LANES <= n; i += 4 * LANES)
+            IN_XY(map_vectors)(from, to, i, 4, mean, scale, shift, weight, weight_step, bias, bias_step, ahead, affine,
+                               stream);
         for (; i + LANES <= n; i += LANES)
             IN_XY(map_vectors)(from, to, i, 1, mean, scale, shift, weight, weight_step, bias, bias_step, ahead, affine,
                                stream);

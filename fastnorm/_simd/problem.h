@@ -66,10 +66,6 @@ enum { FN_PAGE = 4096, FN_LEAD = 256 };
  * caches: 16-bit rows from the last level 0.83 to 0.93, float32 from memory 0.86 to 0.96; from the second level 1.1. */
 enum { FN_NEAR = 1024, FN_AHEAD = 32 * 1024, FN_AHEAD_OF_GIVEN = 512 };
 
-/* Bytes of a row from which its halves are then taken in turns: two pages at once, as memcpy does. Of the time, 128 MB,
- * one thread: rows of 16 KB 0.94, of 8 KB 0.95, with given statistics 0.9. */
-enum { FN_TURNS = 8 * 1024 };
-
 /* count, mean (an unevaluated sum hi + lo) and sum of squared deviations. Other sums (FN_SUM_SQUARES ...) are in m2,
  * with a mean of 0: the same merge adds them up. FN_RANGE: mean is the smallest, m2 the largest value. FN_LARGEST and
  * FN_SMALLEST: m2 is that magnitude, mean is 0 or, where some value is not finite, NaN. */
