@@ -22,12 +22,14 @@ static inline ptrdiff_t fn_lead(const void *y, ptrdiff_t lanes, ptrdiff_t size)
     return (ptrdiff_t)(-(uintptr_t)y % (uintptr_t)(lanes * size)) / size;
 }
 
-/* How far ahead x is fetched while rows of so many bytes are mapped. */
-static inline ptrdiff_t fn_ahead(const fn_problem *p, ptrdiff_t bytes)
+/* How far ahead x is fetched while stretches of so many bytes are mapped, beside parameters as long or not. */
+static inline ptrdiff_t fn_ahead(const fn_problem *p, ptrdiff_t bytes, int beside_elements)
 {
     if (p->statistic == FN_GIVEN)
         return p->stream == FN_PAST ? FN_AHEAD_OF_GIVEN : FN_NEAR;
-    return bytes <= FN_AHEAD && (p->stream != FN_CACHED || p->x_type >= FN_F16) ? bytes : FN_NEAR;
+    if (p->stream == FN_CACHED)
+        return p->x_type >= FN_F16 && bytes <= FN_AHEAD ? bytes : FN_NEAR;
+    return bytes <= (beside_elements ? FN_AHEAD : FN_FAR_AHEAD) ? bytes : FN_NEAR;
 }
 
 /* Outer positions that lie side by side are one stretch. */

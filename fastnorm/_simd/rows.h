@@ -8,14 +8,15 @@ static int IN_XY(join_segments)(const fn_problem *p, const TYPE(X) * x, TYPE(Y) 
                                 const char *bias, const fn_statistic *statistic)
 {
     TYPE(C) mean[FN_GROUP_ROWS], scale[FN_GROUP_ROWS], shift[FN_GROUP_ROWS];
+    const ptrdiff_t ahead = fn_ahead(p, fn_stretch(p) * (ptrdiff_t)sizeof *x, 0);
     const int past = p->stream == FN_PAST;
     if (!IN_C(fold_segments)(p, n, statistic, weight, bias, mean, scale, shift))
         return 0;
     if (IN_XY(joins) && p->run >= LANES)
-        IN_XY(map_joined_rows)(x, y, n, p->run, mean, scale, shift, FN_NEAR, past);
+        IN_XY(map_joined_rows)(x, y, n, p->run, mean, scale, shift, ahead, past);
     else
         IN_XY(map_rows)(x, p->run * (ptrdiff_t)sizeof *x, y, p->run * (ptrdiff_t)sizeof *y, n, p->run, mean, scale,
-                        shift, NULL, 0, FN_NEAR, past);
+                        shift, NULL, 0, ahead, past);
     return 1;
 }
 
@@ -37,7 +38,7 @@ static void IN_XY(apply_segments)(const fn_problem *p, const TYPE(X) * x, TYPE(Y
         to = fn_least((segment + 1) * p->run, end);
         const fn_map map = fn_fold(statistic, IN_C(value_at)(w, 0, 1.0), IN_C(value_at)(b, 0, -0.0), IS_F64(C));
         IN_XY(apply)(x + (from - start), y + (from - start), to - from, &map, NULL, 0,
-                     fn_ahead(p, (to - from) * (ptrdiff_t)sizeof *x), p->stream == FN_PAST);
+                     fn_ahead(p, fn_stretch(p) * (ptrdiff_t)sizeof *x, 0), p->stream == FN_PAST);
     }
 }
 
@@ -70,7 +71,7 @@ static void IN_XY(apply_piece)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t
         else
             IN_XY(apply)
         (from, to, piece->length, &map, plan->how == FN_ELEMENTS ? &plan->parameters : NULL, piece->start,
-         fn_ahead(p, piece->length * (ptrdiff_t)sizeof *from), p->stream == FN_PAST);
+         fn_ahead(p, piece->length * (ptrdiff_t)sizeof *from, plan->how == FN_ELEMENTS), p->stream == FN_PAST);
     }
 }
 
@@ -99,7 +100,7 @@ static int IN_XY(row_group)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s,
     const char *x = (const char *)IN_X(locate)(p, s, 0, 0);
     char *y = p->y.data + batch * p->y.batch + keep * p->y.keep;
     const ptrdiff_t bytes = n * length * (ptrdiff_t)sizeof(TYPE(X));
-    const ptrdiff_t ahead = p->outer > 1 ? p->x.outer : fn_ahead(p, bytes);
+    const ptrdiff_t ahead = p->outer > 1 ? p->x.outer : fn_ahead(p, bytes, plan->how == FN_ELEMENTS);
     const int past = p->stream >= FN_PAST_JOINED;
     const int joined = IN_XY(joins) && plan->how == FN_ONE && n > 1 && length >= LANES &&
                        p->x.keep == length * (ptrdiff_t)sizeof(TYPE(X)) &&
