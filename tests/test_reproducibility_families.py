@@ -184,6 +184,11 @@ PAST_THE_CACHES = {
     "columns of whole vectors": ((17_001, 512), "float32", lambda x, **o: fastnorm.standardize(x, axis=0, **o)),
     "columns of whole vectors of float64": ((65_001, 72), "float64", fastnorm.standardize),
     "axis 1": ((2, 64, 66_001), "float32", lambda x, **o: fastnorm.layer_norm(x, vector(64), axis=1, **o)),
+    "axis 1 of short planes": (
+        (181, 1001, 49),
+        "float32",
+        lambda x, **o: fastnorm.layer_norm(x, vector(1001), vector(1001), axis=1, **o),
+    ),
     "given, last": (
         (160_001, 53),
         "float32",
@@ -219,6 +224,27 @@ def test_past_the_caches(name):
         assert out.tobytes() == expected.tobytes()
         assert np.isnan(memory[:201]).all()
         assert np.isnan(memory[-201:]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [*range(7, 10), *range(15, 18), 24, 31, 32, 33, 48, 49, 64, 65])
+def test_short_planes_without_gaps(width, dtype):
+    """Vectors that reach from one channel into the next give what channels apart from each other give."""
+    apart = np.empty((3, 13, width + 1), dtype)[..., :width]
+    apart[...] = normal(apart.size, offset=2.0).reshape(apart.shape)
+    x, memory = apart.copy(), np.empty(apart.size + 17, dtype)
+    weight, bias = vector(13).astype(dtype), vector(13).astype(dtype)
+    calls = {
+        "axis 1": lambda x, **o: fastnorm.layer_norm(x, weight, bias, axis=1, **o),
+        "axis 1, weight": lambda x, **o: fastnorm.layer_norm(x, weight, axis=1, **o),
+        "group": lambda x, **o: fastnorm.group_norm(x, 1, weight, bias, **o),
+        "instance": lambda x, **o: fastnorm.instance_norm(x, weight=weight, bias=bias, **o),
+    }
+    for name, call in calls.items():
+        for start in range(17):
+            out = memory[start : start + x.size].reshape(x.shape)
+            call(x, out=out)
+            assert out.tobytes() == np.ascontiguousarray(call(apart)).tobytes(), (name, start)
 
 
 def splits(n):

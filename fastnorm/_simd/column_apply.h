@@ -107,6 +107,47 @@ static FN_APART void IN_XY(map_joined)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t
         IN_XY(map_columns_part)(x + i - c, y + i - c, c, n - i, map, NULL, FN_IN_MAP);
 }
 
+/* As map_joined, of rows that each have a weight and a bias of their own, `gap` bytes from one's to the next. A vector
+ * lies in two rows at most. */
+static FN_APART void IN_XY(map_joined_ones)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t rows, ptrdiff_t columns,
+                                            const fn_column_map *map, const char *weight, ptrdiff_t weight_gap,
+                                            const char *bias, ptrdiff_t bias_gap, int stream)
+{
+    IN_C(row_parameters)
+    row = {.one_weight = V(set1)((TYPE(C))IN_C(value_at)(weight, 0, 1.0)),
+           .one_bias = V(set1)((TYPE(C))IN_C(value_at)(bias, 0, -0.0))};
+    const ptrdiff_t n = rows * columns;
+    ptrdiff_t i = fn_lead(y, LANES, sizeof *y), c = i;
+    if (i > 0)
+        IN_XY(map_columns_part)(x, y, 0, i, map, &row, FN_ONE);
+    for (ptrdiff_t r = 1; i + LANES <= n; i += LANES) {
+        VEC one_weight = row.one_weight, one_bias = row.one_bias;
+        const ptrdiff_t left = columns - c;
+        if (left <= LANES && r < rows) {
+            row.one_weight = V(set1)((TYPE(C))IN_C(value_at)(weight, r * weight_gap, 1.0));
+            row.one_bias = V(set1)((TYPE(C))IN_C(value_at)(bias, r * bias_gap, -0.0));
+            r++;
+        }
+        if (left < LANES) {
+            one_weight = V(keep)(one_weight, row.one_weight, left);
+            one_bias = V(keep)(one_bias, row.one_bias, left);
+        }
+        vec_prefetch_ahead(x + i, LANES * sizeof *x);
+        if (!stream)
+            vec_prefetch_ahead(y + i, LANES * sizeof *y);
+        VEC value = V(sub)(LOAD(X)(x + i), LOAD(C)(map->mean.C + c));
+        value = V(fma)(value, LOAD(C)(map->scale.C + c), LOAD(C)(map->shift.C + c));
+        value = V(fma)(value, one_weight, one_bias);
+        if (stream)
+            STREAM(Y)(y + i, value);
+        else
+            STORE(Y)(y + i, value);
+        c = left <= LANES ? LANES - left : c + LANES;
+    }
+    if (i < n)
+        IN_XY(map_columns_part)(x + i - c, y + i - c, c, n - i, map, &row, FN_ONE);
+}
+
 /* One row with columns that are not FN_PLAIN, in parts: not worth a fast loop of its own. */
 FN_COLD static void IN_XY(map_unusual_columns)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t n, const fn_column_map *map,
                                                const IN_C(row_parameters) * row, int how)
@@ -160,8 +201,7 @@ IN_XY(map_column_rows)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, pt
 static int IN_XY(is_joined)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last, const fn_column_map *map)
 {
     const ptrdiff_t width = p->keep * p->segments * p->run;
-    return first == 0 && last == p->keep && p->side * width >= LANES && !map->unusual &&
-           !(p->weight.outer || p->bias.outer) && p->x.outer == width * (ptrdiff_t)sizeof(TYPE(X)) &&
+    return first == 0 && last == p->keep && !map->unusual && p->x.outer == width * (ptrdiff_t)sizeof(TYPE(X)) &&
            p->y.outer == width * (ptrdiff_t)sizeof(TYPE(Y));
 }
 
@@ -170,13 +210,17 @@ static void IN_XY(column_apply)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
 {
     const fn_operand *w = &p->weight, *b = &p->bias;
     const int along = w->keep || w->segments || b->keep || b->segments;
-    const int stream = vec_streams && p->stream == FN_PAST;
-    if (IN_XY(joins) && IN_XY(is_joined)(p, first, last, map)) {
-        const ptrdiff_t width = p->keep * p->segments * p->run;
-        const ptrdiff_t start = fn_row_position(p, from), positions = fn_row_position(p, to) - start;
-        IN_XY(map_joined)((const TYPE(X) *)(IN_X(column_at)(p, batch, 0) + start * p->x.outer),
-                          (TYPE(Y) *)(p->y.data + batch * p->y.batch + start * p->y.outer), positions * width,
-                          p->side * width, map, p->stream >= FN_PAST_JOINED);
+    const int stream = vec_streams && p->stream == FN_PAST, past = p->stream >= FN_PAST_JOINED;
+    const ptrdiff_t width = p->keep * p->segments * p->run;
+    const ptrdiff_t start = fn_row_position(p, from), positions = fn_row_position(p, to) - start;
+    const TYPE(X) *x = (const TYPE(X) *)(IN_X(column_at)(p, batch, first) + start * p->x.outer);
+    TYPE(Y) *y = (TYPE(Y) *)(p->y.data + batch * p->y.batch + first * p->y.keep + start * p->y.outer);
+    const int joined = IN_XY(joins) && IN_XY(is_joined)(p, first, last, map);
+    if (joined && !(w->outer || b->outer) && p->side * width >= LANES) {
+        IN_XY(map_joined)(x, y, positions * width, p->side * width, map, past);
+    } else if (joined && !along && width >= LANES) {
+        IN_XY(map_joined_ones)(x, y, positions, width, map, IN_C(parameter_at)(w, batch, start, 0), w->outer,
+                               IN_C(parameter_at)(b, batch, start, 0), b->outer, past);
     } else if (!(w->outer || b->outer) && stream)
         IN_XY(map_column_rows)(p, batch, first, last, from, to, map, FN_IN_MAP, 1);
     else if (!(w->outer || b->outer))
