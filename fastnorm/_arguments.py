@@ -150,6 +150,8 @@ def as_bool(value: bool, name: str) -> bool:
 
 def as_float(value: float, name: str) -> float:
     """A float, from any real number."""
+    if type(value) is float:
+        return value
     try:
         if isinstance(value, (str, bytes, bytearray)):  # float() would parse them
             raise TypeError

@@ -9,9 +9,10 @@ cimport numpy as cnp
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from libc.limits cimport LONG_MIN
-from libc.math cimport INFINITY, isfinite, sqrt
+from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 from fastnorm._kernels.columns cimport solve_columns
 from fastnorm._kernels.isa cimport kernels
@@ -283,10 +284,8 @@ def over_channels(
     return answer(&p, x, weight, bias, out, x_type, channels)
 
 
-cdef double value_at(cnp.ndarray array, Py_ssize_t index) noexcept:
-    if cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT32:
-        return (<float *> cnp.PyArray_DATA(array))[index]
-    return (<double *> cnp.PyArray_DATA(array))[index]
+cdef int type_of(object array) noexcept:
+    return FN_F32 if cnp.PyArray_TYPE(<cnp.ndarray> array) == cnp.NPY_FLOAT32 else FN_F64
 
 
 cdef bint is_running(object array, Py_ssize_t channels, object out) noexcept:
@@ -308,7 +307,7 @@ def by_running(
 ):
     """Batch norm by running statistics, or None."""
     cdef int x_type = plain_type(x)
-    cdef Py_ssize_t axis, channel, statistics, index
+    cdef Py_ssize_t axis, statistics, start
     cdef fn_problem p
     cdef uint64_t mode
     if x_type < 0:
@@ -334,13 +333,14 @@ def by_running(
     try:
         p.rstd = p.mean + statistics
         mode = fn_float_mode_enter()
-        for channel in range(p.keep):
-            p.mean[channel] = value_at(running_mean, channel)
-            p.rstd[channel] = 1 / sqrt(value_at(running_var, channel) + p.eps)
+        kernels.running(
+            p.keep, cnp.PyArray_DATA(<cnp.ndarray> running_mean), type_of(running_mean),
+            cnp.PyArray_DATA(<cnp.ndarray> running_var), type_of(running_var), p.eps, p.mean, p.rstd
+        )
         fn_float_mode_leave(mode)
-        for index in range(p.keep, statistics):
-            p.mean[index] = p.mean[index - p.keep]
-            p.rstd[index] = p.rstd[index - p.keep]
+        for start in range(p.keep, statistics, p.keep):
+            memcpy(p.mean + start, p.mean, p.keep * sizeof(double))
+            memcpy(p.rstd + start, p.rstd, p.keep * sizeof(double))
         return answer(&p, x, weight, bias, out, x_type, p.keep)
     finally:
         free(p.mean)

@@ -152,6 +152,10 @@ cdef extern from "problem.h" nogil:
         fn_column_finish column_finish[4][2]
         fn_column_apply column_apply[4][4]
         void power_roots(Py_ssize_t n, const double *level, double power, double *sums) noexcept nogil
+        void running(
+            Py_ssize_t n, const void *mean, int mean_type, const void *variance, int variance_type, double eps,
+            double *to_mean, double *to_rstd
+        ) noexcept nogil
         fn_dropout_kernel dropout[2]
         fn_window window[2]
         fn_activate activate[2]

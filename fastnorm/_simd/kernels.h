@@ -33,6 +33,7 @@
 #define IS_F64(t) (sizeof(TYPE(t)) == sizeof(fn_f64))
 
 #include "powers.h"
+#include "running.h"
 #include "philox.h"
 
 #define C f32
@@ -135,6 +136,7 @@ const fn_kernels FN_NAME2(fn_kernels, FN_ISA) = {
     .column_finish = FN_SUMS(column_finish),
     .column_apply = FN_PAIRS(column_apply),
     .power_roots = power_roots,
+    .running = running,
     .dropout = {dropout_f32, dropout_f64},
     .window = {window_units_f32, window_units_f64},
     .activate = {activate_f32, activate_f64},

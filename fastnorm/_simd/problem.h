@@ -201,6 +201,10 @@ typedef struct {
     /* Sums of (|x| / level)^power become what level is multiplied by to give the norm: 1 where it is 0 or not finite.
      */
     void (*power_roots)(ptrdiff_t n, const double *level, double power, double *sums);
+    /* n means and 1 / sqrt(variance + eps), from float32 or float64. No array overlaps another, but mean and variance.
+     */
+    void (*running)(ptrdiff_t n, const void *mean, int mean_type, const void *variance, int variance_type, double eps,
+                    double *to_mean, double *to_rstd);
     /* Elements first <= i < last. [1 where the arithmetic is float64] */
     void (*dropout[2])(const fn_dropout *p, ptrdiff_t first, ptrdiff_t last);
     /* Local response norm of units first <= u < last, with fn_window_scratch elements of the arithmetic type.

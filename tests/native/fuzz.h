@@ -18,6 +18,7 @@ void fuzz_image(fn_draw *d);
 void fuzz_dropout(fn_draw *d);
 void fuzz_activate(fn_draw *d);
 void fuzz_power_roots(fn_draw *d);
+void fuzz_running(fn_draw *d);
 
 /* Elements of a problem: few, so that millions can be tried; sometimes more than a tile, or than a chunk. Not from the
  * bytes: a fuzzer would keep those that make large ones. */

@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     fn_draw d = draw_start(bytes, n);
     const uint64_t mode = fn_float_mode_enter();
-    switch (draw_below(&d, 16)) {
+    switch (draw_below(&d, 17)) {
     case 0:
     case 1:
     case 2:
@@ -72,7 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     case 12: fuzz_window(&d); break;
     case 13: fuzz_dropout(&d); break;
     case 14: fuzz_activate(&d); break;
-    default: fuzz_power_roots(&d);
+    case 15: fuzz_power_roots(&d); break;
+    default: fuzz_running(&d);
     }
     fn_float_mode_leave(mode);
     return 0;

@@ -294,3 +294,31 @@ void fuzz_power_roots(fn_draw *d)
     }
     fuzz_compare(d, r.b, 2, solve_power_roots, &r, 1, "roots of powers");
 }
+
+/* Running statistics. */
+typedef struct {
+    fn_block b[4]; /* mean, variance, and both as fn_given takes them */
+    ptrdiff_t n;
+    double eps;
+} running;
+
+static void solve_running(const fn_kernels *kernels, void *context, int way)
+{
+    (void)way;
+    running *r = context;
+    kernels->running(r->n, r->b[0].data, r->b[0].type, r->b[1].data, r->b[1].type, r->eps,
+                     (double *)(void *)r->b[2].data, (double *)(void *)r->b[3].data);
+}
+
+void fuzz_running(fn_draw *d)
+{
+    running r = {.n = draw_length(d, fuzz_room(d)), .eps = fabs(draw_finite(d))};
+    for (int i = 0; i < 4; i++) {
+        r.b[i] = block_of(i, i < 2 && draw_one_in(d, 2) ? FN_F32 : FN_F64);
+        r.b[i].is_output = i >= 2;
+        block_add(&r.b[i], d, INNER, r.n, STEP_DENSE, r.b[i].size);
+        if (!(i < 2 ? fill(&r.b[i], d, 8) : block_fill(&r.b[i], NULL)))
+            return;
+    }
+    fuzz_compare(d, r.b, 4, solve_running, &r, 1, "running statistics");
+}
