@@ -41,6 +41,7 @@ cdef extern from "problem.h" nogil:
         FN_NORM_SMALLEST
         FN_NORM_POWER
         FN_EXTREMES
+        FN_CLOSE
         FN_CACHED
         FN_FAR
         FN_PAST_JOINED

@@ -13,6 +13,7 @@ from libc.stdlib cimport free, malloc
 from fastnorm._kernels.isa cimport kernels
 from fastnorm._kernels.problem cimport (
     FN_CENTERED,
+    FN_CLOSE,
     FN_F64,
     FN_GIVEN,
     FN_LINEAR,
@@ -276,7 +277,7 @@ def normalize_and_activate(
     p.upper = INFINITY
     p.inverse_n = p.inverse_elements = fn_inverse(length)
     p.statistic = FN_CENTERED
-    p.stream = 0
+    p.stream = FN_CLOSE  # row by row
     p.x_type = p.y_type = x_type
     c.problem = &p
     c.y = <char *> cnp.PyArray_DATA(y)

@@ -13,6 +13,7 @@ from fastnorm._kernels.problem cimport (
     FN_BF16,
     FN_CACHED,
     FN_CENTERED,
+    FN_CLOSE,
     FN_EXTREMES,
     FN_F16,
     FN_F32,
@@ -143,6 +144,10 @@ cdef Py_ssize_t STREAM_BYTES = min(
     32 << 20,
 ) or 32 << 20
 
+# Results so small lie in the second-level cache with their data: nothing has to be fetched ahead. Of the time, float32
+# with one thread: 64 columns 0.95 to 0.96, 768 columns 0.93 to 0.96.
+cdef Py_ssize_t CLOSE_BYTES = 256 * 1024
+
 # Results of 16-bit types leave half a line at a time: that gains nothing below this, and loses where the other half is
 # not written past the cache (0.8 to 1.3 times, by where y starts in a line).
 cdef Py_ssize_t STREAM_BYTES_16 = 32 << 20
@@ -163,7 +168,7 @@ cdef int goes_past_caches(
     cnp.ndarray y,
     Py_ssize_t stretch,     # IN  bytes of y that are written in one go
 ) noexcept:
-    """FN_CACHED ...: whether y is more than the caches hold, and whether to write it past them.
+    """FN_CLOSE ...: what caches hold y, and whether to write it past them.
 
     Not where the system has yet to provide its memory: that is zeroed page by page just before we write, which leaves
     it in the cache (1.4 times as long past it).
@@ -174,7 +179,7 @@ cdef int goes_past_caches(
     cdef Py_ssize_t least = STREAM_BYTES_16 if cnp.PyArray_ITEMSIZE(y) == 2 else STREAM_BYTES
     cdef int axis
     if cnp.PyArray_NBYTES(y) < least:
-        return FN_CACHED
+        return FN_CLOSE if cnp.PyArray_NBYTES(y) <= CLOSE_BYTES else FN_CACHED
     if cnp.PyArray_DATA(x) == cnp.PyArray_DATA(y) or 0 < lag <= STREAM_LAG:
         return FN_FAR
     for axis in range(cnp.PyArray_NDIM(y)):
@@ -238,7 +243,7 @@ cdef int fill_problem(
     p.side = 1
     p.x_type = x_type
     p.y_type = y_type
-    p.stream = FN_CACHED
+    p.stream = FN_CLOSE
     if y is not None and not (in_columns and cnp.PyArray_ITEMSIZE(y) == 2):  # rows of half lines take 1 to 2 times
         p.stream = goes_past_caches(
             x, y, (p.keep if in_columns else 1) * p.segments * p.run * cnp.PyArray_ITEMSIZE(y)

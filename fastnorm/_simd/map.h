@@ -33,9 +33,11 @@ IN_XY(map_vectors)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t i, const int vector
                    ptrdiff_t ahead, const int affine, const int stream)
 {
     VEC value[4];
-    vec_prefetch(x + i, ahead, vectors * LANES * sizeof *x);
-    if (!stream)
-        vec_prefetch_ahead(y + i, vectors * LANES * sizeof *y); /* a store waits for its line, too */
+    if (ahead) {
+        vec_prefetch(x + i, ahead, vectors * LANES * sizeof *x);
+        if (!stream)
+            vec_prefetch_ahead(y + i, vectors * LANES * sizeof *y); /* a store waits for its line, too */
+    }
     for (int k = 0; k < vectors; k++) {
         const ptrdiff_t at = i + k * LANES;
         value[k] = V(fma)(V(sub)(LOAD(X)(x + at), mean), scale, shift);

@@ -25,6 +25,8 @@ static inline ptrdiff_t fn_lead(const void *y, ptrdiff_t lanes, ptrdiff_t size)
 /* How far ahead x is fetched while stretches of so many bytes are mapped, beside parameters as long or not. */
 static inline ptrdiff_t fn_ahead(const fn_problem *p, ptrdiff_t bytes, int beside_elements)
 {
+    if (p->stream == FN_CLOSE)
+        return 0;
     if (p->statistic == FN_GIVEN)
         return p->stream == FN_PAST ? FN_AHEAD_OF_GIVEN : FN_NEAR;
     if (p->stream == FN_CACHED)

@@ -61,11 +61,11 @@ enum { FN_GROUP_STRETCH = 256, FN_GROUP_STRETCHES = 128 * 1024 };
  * for what was just written to the same place of another page (some channels took 1.7 times as long). */
 enum { FN_PAGE = 4096, FN_LEAD = 256 };
 
-/* Bytes that x is fetched ahead: what is near; the row to come, up to what the first-level cache holds beside this one,
- * of 16-bit types and where x comes from memory, there up to what the second-level cache holds unless parameters are
- * there, too; or this one, where nothing was summed of it. Of the time, through the caches: 16-bit rows from the last
- * level 0.83 to 0.93, float32 from memory 0.86 to 0.96; from the second level 1.1. Past the caches: planes of 64 to 256
- * KB 0.78 to 0.91; rows of as much with weight and bias 1.0 to 1.1. */
+/* Bytes that x is fetched ahead: nothing where it is close; what is near; the row to come, up to what the first-level
+ * cache holds beside this one, of 16-bit types and where x comes from memory, there up to what the second-level cache
+ * holds unless parameters are there, too; or this one, where nothing was summed of it. Of the time, through the caches:
+ * 16-bit rows from the last level 0.83 to 0.93, float32 from memory 0.86 to 0.96; from the second level 1.1. Past the
+ * caches: planes of 64 to 256 KB 0.78 to 0.91; rows of as much with weight and bias 1.0 to 1.1. */
 enum { FN_NEAR = 1024, FN_AHEAD = 32 * 1024, FN_FAR_AHEAD = 256 * 1024, FN_AHEAD_OF_GIVEN = 512 };
 
 /* count, mean (an unevaluated sum hi + lo) and sum of squared deviations. Other sums (FN_SUM_SQUARES ...) are in m2,
@@ -121,10 +121,10 @@ typedef struct {
     ptrdiff_t batch, outer, keep, segments, run; /* strides in bytes; a parameter's run stride is unused */
 } fn_operand;
 
-/* How y is written: through the caches; through them, though it is more than they hold; past them, x and y being
- * different memory, but only where what is written in one go, shorter than that pays for, follows on what was before;
- * or always past them. */
-enum { FN_CACHED, FN_FAR, FN_PAST_JOINED, FN_PAST };
+/* How y is written: through the caches, in the second level with x; through all of them; through them, though it is
+ * more than they hold; past them, x and y being different memory, but only where what is written in one go, shorter
+ * than that pays for, follows on what was before; or always past them. */
+enum { FN_CLOSE, FN_CACHED, FN_FAR, FN_PAST_JOINED, FN_PAST };
 
 /* FN_CENTERED: layer norm. FN_UNCENTERED: variance about the mean, x not centred. FN_SQUARES: RMS norm.
  * FN_STANDARDIZED: z-score, where data that is constant within rounding becomes 0. FN_GIVEN: nothing is summed, mean
@@ -158,7 +158,7 @@ typedef struct {
     double upper;                       /* FN_EXTREMES: the largest result */
     int statistic;
     ptrdiff_t side; /* outer positions that lie side by side: in one row of columns; in rows all of them, or 1 */
-    int stream;     /* FN_CACHED ... */
+    int stream;     /* FN_CLOSE ... */
     int x_type, y_type;
 } fn_problem;
 

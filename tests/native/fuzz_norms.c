@@ -102,7 +102,7 @@ static int draw_data(norm *n, fn_draw *d, int dense, int is_in_place, int has_y)
         n->array[Y] = n->array[X];
         n->array[X]->type = p->y_type; /* of what it holds in the end */
     }
-    p->stream = draw_one_in(d, 2) ? FN_CACHED : FN_FAR;
+    p->stream = (int)draw_below(d, FN_FAR + 1);
     if (has_y && !is_in_place && draw_one_in(d, 2))
         p->stream = p->statistic == FN_EXTREMES || draw_one_in(d, 2) ? FN_PAST_JOINED : FN_PAST;
     return 1;
