@@ -20,11 +20,11 @@ static inline VEC IN_X(load_some)(const TYPE(X) * x, ptrdiff_t n, VEC fill)
 /* Two vectors into the sums; those of squares take turns. */
 static inline void IN_X(add_moments)(const TYPE(X) * at, ptrdiff_t n, VEC s, VEC sum[2], VEC square[2])
 {
-    const VEC a = V(sub)(IN_X(load_some)(at, n, s), s), b = V(sub)(IN_X(load_some)(at + LANES, n - LANES, s), s);
-    sum[0] = V(add)(sum[0], a);
-    sum[1] = V(add)(sum[1], b);
-    square[0] = V(fma)(a, a, square[0]);
-    square[1] = V(fma)(b, b, square[1]);
+    for (int i = 0; i < 2; i++) {
+        const VEC d = V(sub)(IN_X(load_some)(at + i * LANES, n - i * LANES, s), s);
+        sum[i] = V(add)(sum[i], d);
+        square[i] = V(fma)(d, d, square[i]);
+    }
 }
 
 static inline __attribute__((always_inline)) TYPE(C)
