@@ -132,6 +132,11 @@ FN_COLD static void IN_X(piece_survey)(const fn_problem *p, ptrdiff_t s, ptrdiff
 
 static void IN_X(row_moments)(const fn_problem *p, ptrdiff_t s, int exponent, fn_moments *out)
 {
+    if (p->outer == p->side && fn_stretch(p) <= FN_CHUNK) { /* one piece; to find that out takes a dozen divisions */
+        const fn_reading reading = fn_reading_of(p, s, exponent);
+        IN_X(stretch_moments)(IN_X(locate)(p, s, 0, 0), 1, 0, fn_stretch(p), &reading, out);
+        return;
+    }
     const ptrdiff_t n_pieces = fn_count_pieces(p);
     IN_X(piece_moments)(p, s, 0, exponent, out);
     for (ptrdiff_t index = 1; index < n_pieces; index++) {

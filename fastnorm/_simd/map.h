@@ -98,6 +98,8 @@ static inline __attribute__((always_inline)) void IN_XY(map_joined_as)(const TYP
     if (i > 0)
         IN_XY(map_part)(x, y, i, mean, scale, shift, NULL, 0);
     for (ptrdiff_t r = 0, end = n; r < rows; r++, end += n) {
+        for (; !stream && i + 4 * LANES <= end; i += 4 * LANES)
+            IN_XY(map_vectors)(x, y, i, 4, mean, scale, shift, NULL, 0, NULL, 0, ahead, 0, stream);
         for (; i + LANES <= end; i += LANES)
             IN_XY(map_vectors)(x, y, i, 1, mean, scale, shift, NULL, 0, NULL, 0, ahead, 0, stream);
         if (r + 1 == rows)
