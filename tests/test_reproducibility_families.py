@@ -202,7 +202,12 @@ PAST_THE_CACHES = {
         "float32",
         lambda x, **o: fastnorm.local_response_norm(x, 5, channel_axis=-1, **o),
     ),
-    "image to planes": ((1901, 1501, 3), "uint8", lambda x, **o: fastnorm.normalize_image(x, 100, 50, **o)),
+    "image to planes": ((1904, 1504, 3), "uint8", lambda x, **o: fastnorm.normalize_image(x, 100, 50, **o)),
+    "part of an image to planes": (
+        (1904, 1509, 3),
+        "uint8",
+        lambda x, **o: fastnorm.normalize_image(x[:, 5:], 100, 50, **o),
+    ),
     "image": ((1901, 1501, 3), "uint8", lambda x, **o: fastnorm.normalize_image(x, 100, 50, layout="HWC->HWC", **o)),
 }
 

@@ -7,6 +7,7 @@ from libc.stdlib cimport free, malloc
 from fastnorm._kernels.isa cimport kernels
 from fastnorm._kernels.problem cimport (
     FN_F64,
+    FN_LINE,
     FN_PAST,
     FN_SPAN,
     FN_U8,
@@ -97,7 +98,7 @@ def normalize(
     join_rows(&p)
     p.x_type = x_type
     p.y_type = y_type
-    p.stream = goes_past_caches(
+    p.stream = not (planes and p.y.channel % FN_LINE) and goes_past_caches(
         x, y, min(p.pixels, <Py_ssize_t> FN_SPAN) * (p.y.size if planes else p.channels * p.y.size)
     ) == FN_PAST
     maps = <fn_map *> malloc(p.channels * sizeof(fn_map))

@@ -87,6 +87,7 @@ cdef extern from "problem.h" nogil:
 
     enum:
         FN_SPAN
+        FN_LINE
 
     Py_ssize_t fn_spans_of_row(const fn_image *p)
 

@@ -159,10 +159,14 @@ static void image_spans(const fn_image *p, ptrdiff_t first, ptrdiff_t last)
     const int interleaved = image_find_pattern(p, &pattern);
     fn_u8 packed[FN_SPLIT * FN_SPLIT_GAP];
     for (ptrdiff_t index = first; index < last; index++) {
-        const ptrdiff_t row = index / spans, start = index % spans * FN_SPAN;
-        const ptrdiff_t n = p->pixels - start < FN_SPAN ? p->pixels - start : FN_SPAN;
-        const char *x = p->x.data + row / p->rows * p->x.image + row % p->rows * p->x.row + start * p->x.pixel;
-        char *y = p->y.data + row / p->rows * p->y.image + row % p->rows * p->y.row + start * p->y.pixel;
+        const ptrdiff_t row = index / spans, image = row / p->rows, row_of_image = row % p->rows;
+        char *y = p->y.data + image * p->y.image + row_of_image * p->y.row;
+        const ptrdiff_t end = (index % spans + 1) * FN_SPAN - fn_span_lag(p, y);
+        const ptrdiff_t start = index % spans ? end - FN_SPAN : 0, n = fn_least(end, p->pixels) - start;
+        if (n <= 0)
+            continue;
+        const char *x = p->x.data + image * p->x.image + row_of_image * p->x.row + start * p->x.pixel;
+        y += start * p->y.pixel;
         if (!interleaved) {
             image_planes(p, x, y, n);
             continue;

@@ -1,7 +1,8 @@
 /* What Cython and C agree on for images: pixels of channels, and a map for each channel.
  *
  * Both sides are x[images, rows, pixels, channels], whatever the order in memory: an image of planes is one whose
- * channels lie far apart. A span is at most FN_SPAN pixels of one row; threads share spans, numbered row by row.
+ * channels lie far apart. A span is at most FN_SPAN pixels of one row, and in planes ends where a cache line of y does:
+ * a line that two spans write past the caches costs as much as ten others. Threads share spans, numbered row by row.
  * Included by problem.h.
  */
 #ifndef FASTNORM_IMAGE_PROBLEM_H
@@ -38,6 +39,19 @@ typedef struct {
     ptrdiff_t period; /* a multiple of the channels, at least one vector */
 } fn_channel_maps;
 
-static inline ptrdiff_t fn_spans_of_row(const fn_image *p) { return (p->pixels + FN_SPAN - 1) / FN_SPAN; }
+enum { FN_LINE = 64 };
+
+/* Elements of a plane's line before those at y. */
+static inline ptrdiff_t fn_span_lag(const fn_image *p, const char *y)
+{
+    return p->y.pixel == p->y.size ? (ptrdiff_t)((uintptr_t)y % FN_LINE) / p->y.size : 0;
+}
+
+/* The last of them may be empty. */
+static inline ptrdiff_t fn_spans_of_row(const fn_image *p)
+{
+    const ptrdiff_t most_lag = p->y.pixel == p->y.size ? FN_LINE / p->y.size - 1 : 0;
+    return (p->pixels + most_lag + FN_SPAN - 1) / FN_SPAN;
+}
 
 #endif
