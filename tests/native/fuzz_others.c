@@ -104,6 +104,7 @@ void fuzz_image(fn_draw *d)
     i.p.x_type = i.a.b[X].type;
     i.p.y_type = i.a.b[Y].type;
     i.p.stream = !i.a.is_in_place && draw_one_in(d, 2);
+    i.p.y = pixels_of(y_of(&i.a));
     const ptrdiff_t spans = i.p.images * i.p.rows * fn_spans_of_row(&i.p);
     i.spans_per_task[0] = spans;
     i.spans_per_task[1] = 1 + draw_below(d, spans);
