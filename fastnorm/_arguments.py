@@ -150,7 +150,7 @@ def as_bool(value: bool, name: str) -> bool:
 
 def as_float(value: float, name: str) -> float:
     """A float, from any real number."""
-    if type(value) is float:
+    if type(value) is float:  # beside a small norm, what follows takes long
         return value
     try:
         if isinstance(value, (str, bytes, bytearray)):  # float() would parse them

@@ -224,6 +224,24 @@ def test_short_planes_beside_unusual_ones_keep_their_bits(dtype, value):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("factor", [2.0**-60, 2.0**60, np.inf, np.nan])
+def test_channels_of_a_group_beside_unusual_ones_keep_their_bits(dtype, factor):
+    """One weight that makes a scale leave the range sends the group's short planes another way."""
+    for shape in [(2, 24, 7, 7), (3, 40, 33), (1, 36, 16, 16)]:
+        values = normal(shape, dtype, offset=2.0)
+        wide = "float64" if dtype == "float64" else "float32"
+        edge = np.finfo(wide).tiny if factor < 1 else np.finfo(wide).max
+        weight, bias = normal((2, shape[1]), wide, seed=2)
+        unusual = weight.copy()
+        with np.errstate(over="ignore"):
+            unusual[::5] = edge * np.asarray(factor, wide)
+        others = np.arange(shape[1]) % 5 != 0
+        for parameters in ({"bias": bias}, {}):
+            usual = fastnorm.group_norm(values, 2, weight, **parameters)[:, others]
+            assert fastnorm.group_norm(values, 2, unusual, **parameters)[:, others].tobytes() == usual.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("length", [2, 5, 68, 768, 1025, 70_000])
 def test_constants_give_exactly_the_bias(length, dtype):
     constants = [0.0, 1.1, -1.7, 3.3e4, 0.1]

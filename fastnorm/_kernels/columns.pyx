@@ -12,6 +12,7 @@ from fastnorm._kernels.isa cimport kernels
 from fastnorm._kernels.problem cimport (
     FN_F64,
     FN_GIVEN,
+    FN_LINE,
     FN_TILE,
     fn_column_map,
     fn_column_parts,
@@ -35,7 +36,6 @@ cdef Py_ssize_t NARROW_TILE = 128
 cdef Py_ssize_t TILE_STEP = 64   # columns: whole cache lines of every type
 # Two threads that share rows of fewer columns than these take longer than one: (2048, 256) 1.2 to 1.4 times.
 cdef Py_ssize_t WIDE_TILE = 256
-cdef Py_ssize_t LINE_BYTES = 64
 cdef Py_ssize_t TASK_BYTES = 128 * 1024  # read and written by one task of a shared apply
 cdef Py_ssize_t LONG_BYTES = 256 << 20   # of one tile, which then is several tasks: between two, signals are handled
 
@@ -68,7 +68,7 @@ cdef void cut_tiles(columns_context *c, Py_ssize_t columns) noexcept nogil:
     c.tile = p.keep if p.side > 1 else min(max(columns // stretch, 1), p.keep)
     c.before = 0
     if c.tile < p.keep and stretch == 1:
-        c.before = <Py_ssize_t> (<size_t> aligned.data % <size_t> LINE_BYTES) // aligned.keep
+        c.before = <Py_ssize_t> (<size_t> aligned.data % <size_t> FN_LINE) // aligned.keep
     c.tiles = (p.keep + c.before + c.tile - 1) // c.tile
 
 

@@ -20,6 +20,7 @@ from fastnorm._kernels.problem cimport (
     FN_F64,
     FN_FAR,
     FN_GIVEN,
+    FN_LINE,
     FN_NORM_1,
     FN_NORM_2,
     FN_NORM_LARGEST,
@@ -131,7 +132,6 @@ cdef double *first_double(
 
 
 cdef Py_ssize_t CLIENTS_CACHE = 36 << 20  # last-level caches beyond this are servers', of dozens of processors
-cdef Py_ssize_t LINE_BYTES = 64
 
 # Results this large are gone from the cache before anyone reads them, so they are written past it: of 3/4 of the
 # last-level cache; where a virtual machine shares it with others 1/3, or 1/8 of a server's; and never more than 32 MB.
@@ -189,7 +189,7 @@ cdef int goes_past_caches(
             misaligned |= stride
     if not fn_has_page(last):
         return FN_FAR
-    return FN_PAST if stretch >= STREAM_STRETCH or misaligned % LINE_BYTES == 0 else FN_PAST_JOINED
+    return FN_PAST if stretch >= STREAM_STRETCH or misaligned % FN_LINE == 0 else FN_PAST_JOINED
 
 
 cdef Py_ssize_t size_of(int element_type) noexcept:

