@@ -243,7 +243,7 @@ cdef int fill_problem(
     p.side = 1
     p.x_type = x_type
     p.y_type = y_type
-    p.stream = FN_CLOSE
+    p.stream = FN_CLOSE if cnp.PyArray_NBYTES(x) <= CLOSE_BYTES else FN_CACHED
     if y is not None and not (in_columns and cnp.PyArray_ITEMSIZE(y) == 2):  # rows of half lines take 1 to 2 times
         p.stream = goes_past_caches(
             x, y, (p.keep if in_columns else 1) * p.segments * p.run * cnp.PyArray_ITEMSIZE(y)

@@ -48,7 +48,7 @@ static void IN_X(leaf_of)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap,
     }
     const int with_shift = reading->sums == FN_MOMENTS || reading->sums == FN_SUM_SQUARES;
     if (with_shift && reading->exponent == 0) {
-        IN_X(leaf)(x, stretches, gap, length, reading->sums, inverse_n, out);
+        IN_X(leaf)(x, stretches, gap, length, reading, inverse_n, out);
         return;
     }
     TYPE(C) scratch[FN_LEAF];
@@ -67,7 +67,7 @@ static void IN_X(leaf_of)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap,
         }
     }
     if (with_shift)
-        IN_CC(leaf)(values, stretches, values_gap, length, reading->sums, inverse_n, out);
+        IN_CC(leaf)(values, stretches, values_gap, length, reading, inverse_n, out);
     else
         IN_C(extend_leaf)(values, stretches, values_gap, length, reading->sums, out);
 }
@@ -86,8 +86,7 @@ static void IN_X(stretch_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdif
         for (ptrdiff_t i = 0, n; i < length; i += n * FN_LEAF) {
             n = plain ? fn_least((length - i) / FN_LEAF, FN_GROUP_LEAVES) : 0;
             if (n > 1) {
-                IN_X(leaves)(at + i, n, FN_LEAF * sizeof *x, 1, 0, FN_LEAF, reading->sums, 1.0 / FN_LEAF, mean, mean_lo,
-                             m2);
+                IN_X(leaves)(at + i, n, FN_LEAF * sizeof *x, 1, 0, FN_LEAF, reading, 1.0 / FN_LEAF, mean, mean_lo, m2);
                 for (ptrdiff_t j = 0; j < n; j++)
                     leaves[j] = (fn_moments){FN_LEAF, mean[j], mean_lo[j], m2[j]};
             } else {
@@ -151,8 +150,9 @@ static void IN_X(group_moments)(const fn_problem *p, ptrdiff_t s, ptrdiff_t n, d
                                 double *m2)
 {
     if (p->outer == 1) {
-        IN_X(leaves)(IN_X(locate)(p, s, 0, 0), n, p->x.keep, 1, 0, p->segments * p->run, fn_sums_of(p->statistic),
-                     p->inverse_elements, mean, mean_lo, m2);
+        const fn_reading reading = fn_reading_of(p, s, 0);
+        IN_X(leaves)(IN_X(locate)(p, s, 0, 0), n, p->x.keep, 1, 0, p->segments * p->run, &reading, p->inverse_elements,
+                     mean, mean_lo, m2);
         return;
     }
     for (ptrdiff_t i = 0; i < n; i++) {
@@ -188,11 +188,12 @@ static void IN_X(row_statistic)(const fn_problem *p, ptrdiff_t s, fn_statistic *
         fn_given(p->mean[s], p->rstd[s], IS_F64(C), out);
         return;
     }
-    if (fn_stretches(p) == 1 && fn_stretch(p) <= FN_LEAF && p->statistic <= FN_SQUARES)
-        IN_X(leaf)(IN_X(locate)(p, s, 0, 0), 1, 0, fn_stretch(p), fn_sums_of(p->statistic), p->inverse_elements,
-                   &moments);
-    else
+    if (fn_stretches(p) == 1 && fn_stretch(p) <= FN_LEAF && p->statistic <= FN_SQUARES) {
+        const fn_reading reading = fn_reading_of(p, s, 0);
+        IN_X(leaf)(IN_X(locate)(p, s, 0, 0), 1, 0, fn_stretch(p), &reading, p->inverse_elements, &moments);
+    } else {
         IN_X(row_moments)(p, s, 0, &moments);
+    }
     if (!fn_finish(p, &moments, IS_F64(C), out))
         IN_X(rescue)(p, s, out);
     fn_report(p, s, out);

@@ -91,9 +91,9 @@ static FN_APART void IN_XY(map_joined)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t
     }
     for (; i + LANES <= n; i += LANES) {
         c = c >= columns ? c - columns : c;
-        vec_prefetch_ahead(x + i, LANES * sizeof *x);
+        vec_prefetch(x + i, FN_NEAR, LANES * sizeof *x);
         if (!stream)
-            vec_prefetch_ahead(y + i, LANES * sizeof *y);
+            vec_prefetch(y + i, FN_NEAR_STORES, LANES * sizeof *y);
         VEC value = V(sub)(LOAD(X)(x + i), LOAD(C)(mean + c));
         value = V(min)(upper, V(fma)(value, LOAD(C)(scale + c), LOAD(C)(shift + c)));
         if (stream)
@@ -132,9 +132,9 @@ static FN_APART void IN_XY(map_joined_ones)(const TYPE(X) * x, TYPE(Y) * y, ptrd
             one_weight = V(keep)(one_weight, row.one_weight, left);
             one_bias = V(keep)(one_bias, row.one_bias, left);
         }
-        vec_prefetch_ahead(x + i, LANES * sizeof *x);
+        vec_prefetch(x + i, FN_NEAR, LANES * sizeof *x);
         if (!stream)
-            vec_prefetch_ahead(y + i, LANES * sizeof *y);
+            vec_prefetch(y + i, FN_NEAR_STORES, LANES * sizeof *y);
         VEC value = V(sub)(LOAD(X)(x + i), LOAD(C)(map->mean.C + c));
         value = V(fma)(value, LOAD(C)(map->scale.C + c), LOAD(C)(map->shift.C + c));
         value = V(fma)(value, one_weight, one_bias);

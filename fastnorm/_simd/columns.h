@@ -11,16 +11,16 @@
  */
 
 /* Sum and sum of squares of rows first to first + 3 of 8 in one vector of columns; those from n on count as 0. */
-static inline __attribute__((always_inline)) void IN_X(add_four)(const char *x, ptrdiff_t stride, int first, int n,
-                                                                 ptrdiff_t c, ptrdiff_t width, VEC s, VEC *sum,
-                                                                 VEC *square)
+static inline __attribute__((always_inline)) void IN_X(add_four)(const char *x, ptrdiff_t stride, ptrdiff_t ahead,
+                                                                 int first, int n, ptrdiff_t c, ptrdiff_t width, VEC s,
+                                                                 VEC *sum, VEC *square)
 {
     VEC d[4];
     for (int i = 0; i < 4; i++) {
         d[i] = V(set1)(0);
         if (first + i < n) {
             const TYPE(X) *row = IN_X(row_at)(x, stride, first + i) + c;
-            vec_prefetch(row, FN_ROW_GROUP * stride, LANES * sizeof *row);
+            vec_prefetch(row, ahead, LANES * sizeof *row);
             d[i] = V(sub)(IN_X(load_some)(row, width - c, s), s);
         }
     }
@@ -31,16 +31,16 @@ static inline __attribute__((always_inline)) void IN_X(add_four)(const char *x, 
 }
 
 /* n of up to 8 rows into the sums. */
-static inline __attribute__((always_inline)) void IN_X(add_group)(const char *x, ptrdiff_t stride, const int n,
-                                                                  ptrdiff_t width, const int squares,
+static inline __attribute__((always_inline)) void IN_X(add_group)(const char *x, ptrdiff_t stride, ptrdiff_t ahead,
+                                                                  const int n, ptrdiff_t width, const int squares,
                                                                   const TYPE(C) * shift, TYPE(C) * sum,
                                                                   TYPE(C) * square)
 {
     for (ptrdiff_t c = 0; c < width; c += LANES) {
         const VEC s = squares ? V(set1)(0) : LOAD(C)(shift + c);
         VEC sum_low, sum_high, square_low, square_high;
-        IN_X(add_four)(x, stride, 0, n, c, width, s, &sum_low, &square_low);
-        IN_X(add_four)(x, stride, 4, n, c, width, s, &sum_high, &square_high);
+        IN_X(add_four)(x, stride, ahead, 0, n, c, width, s, &sum_low, &square_low);
+        IN_X(add_four)(x, stride, ahead, 4, n, c, width, s, &sum_high, &square_high);
         STORE(C)(square + c, V(add)(LOAD(C)(square + c), V(add)(square_low, square_high)));
         if (!squares)
             STORE(C)(sum + c, V(add)(LOAD(C)(sum + c), V(add)(sum_low, sum_high)));
@@ -52,15 +52,16 @@ static FN_APART void IN_X(add_rows)(const char *x, ptrdiff_t stride, ptrdiff_t r
 {
     memset(sum, 0, (size_t)width * sizeof *sum);
     memset(square, 0, (size_t)width * sizeof *square);
+    const ptrdiff_t ahead = fn_rows_ahead(stride);
     ptrdiff_t r = 0;
     for (; r + FN_ROW_GROUP <= rows; r += FN_ROW_GROUP) {
         if (squares)
-            IN_X(add_group)(x + r * stride, stride, FN_ROW_GROUP, width, 1, shift, sum, square);
+            IN_X(add_group)(x + r * stride, stride, ahead, FN_ROW_GROUP, width, 1, shift, sum, square);
         else
-            IN_X(add_group)(x + r * stride, stride, FN_ROW_GROUP, width, 0, shift, sum, square);
+            IN_X(add_group)(x + r * stride, stride, ahead, FN_ROW_GROUP, width, 0, shift, sum, square);
     }
     if (r < rows)
-        IN_X(add_group)(x + r * stride, stride, (int)(rows - r), width, squares, shift, sum, square);
+        IN_X(add_group)(x + r * stride, stride, ahead, (int)(rows - r), width, squares, shift, sum, square);
 }
 
 /* The other sums. */

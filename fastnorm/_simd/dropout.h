@@ -46,12 +46,12 @@ static inline void IN_C(drop)(const TYPE(C) * x, TYPE(C) * y, ptrdiff_t n, uint6
 {
     ptrdiff_t i = 0;
     for (; i + LANES <= n; i += LANES, bits >>= LANES) {
-        vec_prefetch_ahead(x + i, LANES * sizeof *x);
+        vec_prefetch(x + i, FN_NEAR, LANES * sizeof *x);
         const VEC value = IN_C(dropped)(LOAD(C)(x + i), bits, high, low);
         if (vec_streams && stream) {
             STREAM(C)(y + i, value);
         } else {
-            vec_prefetch_ahead(y + i, LANES * sizeof *y); /* a store waits for its line, too */
+            vec_prefetch(y + i, FN_NEAR_STORES, LANES * sizeof *y); /* a store waits for its line, too */
             STORE(C)(y + i, value);
         }
     }

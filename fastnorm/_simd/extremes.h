@@ -43,7 +43,7 @@ static inline __attribute__((always_inline)) void IN_C(extend_leaf_as)(const TYP
     for (ptrdiff_t k = 0; k < stretches; k++) {
         const TYPE(C) *at = (const TYPE(C) *)((const char *)x + k * gap);
         for (ptrdiff_t i = 0; i < length; i += 2 * LANES) {
-            vec_prefetch_ahead(at + i, 2 * LANES * sizeof *at);
+            vec_prefetch(at + i, FN_NEAR, 2 * LANES * sizeof *at);
             IN_C(extend)(sums, IN_C(load_or_fill)(at + i, length - i, fill), &first_a, &second_a);
             IN_C(extend)(sums, IN_C(load_or_fill)(at + i + LANES, length - i - LANES, fill), &first_b, &second_b);
         }
@@ -79,12 +79,13 @@ static inline __attribute__((always_inline)) void IN_C(extend_group_as)(const ch
                                                                         TYPE(C) * first, TYPE(C) * second)
 {
     const VEC zero = V(set1)(0);
+    const ptrdiff_t ahead = fn_rows_ahead(stride);
     for (ptrdiff_t c = 0; c < width; c += LANES) {
         /* A sum starts anew for each group, which keeps the chain of roundings short. */
         VEC a = LOAD(C)(first + c), b = sums == FN_SUM_MAGNITUDES ? zero : LOAD(C)(second + c);
         for (ptrdiff_t r = 0; r < n; r++) {
             const TYPE(C) *row = (const TYPE(C) *)(x + r * stride) + c;
-            vec_prefetch(row, FN_ROW_GROUP * stride, LANES * sizeof *row);
+            vec_prefetch(row, ahead, LANES * sizeof *row);
             IN_C(extend)(sums, IN_C(load_or_fill)(row, width - c, zero), &a, &b);
         }
         STORE(C)(first + c, a);

@@ -23,7 +23,7 @@ static inline __attribute__((always_inline)) void IN_XY(interleaved_as)(const TY
         if (stream) {
             STREAM(Y)(y + i, value);
         } else {
-            vec_prefetch_ahead(y + i, LANES * sizeof *y);
+            vec_prefetch(y + i, FN_NEAR_STORES, LANES * sizeof *y);
             STORE(Y)(y + i, value);
         }
         at += LANES;

@@ -36,7 +36,7 @@ IN_XY(map_vectors)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t i, const int vector
     if (ahead) {
         vec_prefetch(x + i, ahead, vectors * LANES * sizeof *x);
         if (!stream)
-            vec_prefetch_ahead(y + i, vectors * LANES * sizeof *y); /* a store waits for its line, too */
+            vec_prefetch(y + i, FN_NEAR_STORES, vectors * LANES * sizeof *y); /* a store waits for its line, too */
     }
     for (int k = 0; k < vectors; k++) {
         const ptrdiff_t at = i + k * LANES;

@@ -43,8 +43,8 @@ static inline __attribute__((always_inline)) TYPE(C)
 
 /* The sums of one leaf about a shift. */
 static inline __attribute__((always_inline)) void IN_X(sum_about)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap,
-                                                                  ptrdiff_t length, TYPE(C) shift, double *total,
-                                                                  double *total_square)
+                                                                  ptrdiff_t length, ptrdiff_t ahead, TYPE(C) shift,
+                                                                  double *total, double *total_square)
 {
     const VEC zero = V(set1)(0), s = V(set1)(shift);
     VEC sum[2] = {zero, zero}, even[2] = {zero, zero}, odd[2] = {zero, zero};
@@ -52,12 +52,14 @@ static inline __attribute__((always_inline)) void IN_X(sum_about)(const TYPE(X) 
         const TYPE(X) *at = (const TYPE(X) *)((const char *)x + k * gap);
         ptrdiff_t i = 0;
         for (; i + 4 * LANES <= length; i += 4 * LANES) {
-            vec_prefetch_ahead(at + i, 4 * LANES * sizeof *at);
+            if (ahead)
+                vec_prefetch(at + i, ahead, 4 * LANES * sizeof *at);
             IN_X(add_moments)(at + i, 2 * LANES, s, sum, even);
             IN_X(add_moments)(at + i + 2 * LANES, 2 * LANES, s, sum, odd);
         }
         if (i < length) {
-            vec_prefetch_ahead(at + i, 4 * LANES * sizeof *at);
+            if (ahead)
+                vec_prefetch(at + i, ahead, 4 * LANES * sizeof *at);
             IN_X(add_moments)(at + i, length - i, s, sum, even);
             if (i + 2 * LANES < length)
                 IN_X(add_moments)(at + i + 2 * LANES, length - i - 2 * LANES, s, sum, odd);
@@ -72,7 +74,7 @@ FN_COLD static void IN_X(sum_again)(const TYPE(X) * x, ptrdiff_t stretches, ptrd
                                     double inverse_n, double shift, double *mean, double *mean_lo, double *m2)
 {
     double total, square;
-    IN_X(sum_about)(x, stretches, gap, length, (TYPE(C))shift, &total, &square);
+    IN_X(sum_about)(x, stretches, gap, length, 0, (TYPE(C))shift, &total, &square);
     const double part = total * inverse_n, rest = square - total * part;
     *mean = fn_two_sum(shift, part, mean_lo);
     *m2 = rest < 0 ? 0 : rest;
@@ -81,15 +83,15 @@ FN_COLD static void IN_X(sum_again)(const TYPE(X) * x, ptrdiff_t stretches, ptrd
 /* mean, mean_lo and m2 of up to FN_GROUP_ROWS leaves, `step` bytes from one's start to the next. One loop for each step
  * of a leaf: it waits for little else of its own then, and several leaves are under way at once. */
 static FN_APART void IN_X(moments)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_t step, ptrdiff_t stretches,
-                                   ptrdiff_t gap, ptrdiff_t length, double inverse_n, double *mean, double *mean_lo,
-                                   double *m2)
+                                   ptrdiff_t gap, ptrdiff_t length, ptrdiff_t ahead, double inverse_n, double *mean,
+                                   double *mean_lo, double *m2)
 {
     double shift[FN_GROUP_ROWS], total[FN_GROUP_ROWS], square[FN_GROUP_ROWS], better[FN_GROUP_ROWS];
     int again = 0;
     for (ptrdiff_t i = 0; i < leaves; i++)
         shift[i] = IN_X(pilot)((const TYPE(X) *)((const char *)x + i * step), stretches, length, inverse_n);
     for (ptrdiff_t i = 0; i < leaves; i++)
-        IN_X(sum_about)((const TYPE(X) *)((const char *)x + i * step), stretches, gap, length, (TYPE(C))shift[i],
+        IN_X(sum_about)((const TYPE(X) *)((const char *)x + i * step), stretches, gap, length, ahead, (TYPE(C))shift[i],
                         &total[i], &square[i]);
     for (ptrdiff_t i = 0; i < leaves; i++) {
         const double part = total[i] * inverse_n, explained = total[i] * part, rest = square[i] - explained;
@@ -114,7 +116,8 @@ static inline void IN_X(add_squares)(const TYPE(X) * at, ptrdiff_t n, VEC square
 
 /* The same of RMS norm: sums of squares, in four vectors of virtual lanes. */
 static FN_APART void IN_X(squares)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_t step, ptrdiff_t stretches,
-                                   ptrdiff_t gap, ptrdiff_t length, double *mean, double *mean_lo, double *m2)
+                                   ptrdiff_t gap, ptrdiff_t length, ptrdiff_t ahead, double *mean, double *mean_lo,
+                                   double *m2)
 {
     const VEC zero = V(set1)(0);
     for (ptrdiff_t leaf = 0; leaf < leaves; leaf++) {
@@ -124,7 +127,8 @@ static FN_APART void IN_X(squares)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_
             const TYPE(X) *from = (const TYPE(X) *)at;
             ptrdiff_t i = 0;
             for (; i + 4 * LANES <= length; i += 4 * LANES) {
-                vec_prefetch_ahead(from + i, 4 * LANES * sizeof *from);
+                if (ahead)
+                    vec_prefetch(from + i, ahead, 4 * LANES * sizeof *from);
                 IN_X(add_squares)(from + i, 4 * LANES, square);
             }
             if (i < length)
@@ -136,17 +140,19 @@ static FN_APART void IN_X(squares)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_
 }
 
 static inline void IN_X(leaves)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_t step, ptrdiff_t stretches, ptrdiff_t gap,
-                                ptrdiff_t length, int sums, double inverse_n, double *mean, double *mean_lo, double *m2)
+                                ptrdiff_t length, const fn_reading *reading, double inverse_n, double *mean,
+                                double *mean_lo, double *m2)
 {
-    if (sums == FN_SUM_SQUARES)
-        IN_X(squares)(x, leaves, step, stretches, gap, length, mean, mean_lo, m2);
+    const ptrdiff_t ahead = stretches == 1 ? reading->ahead : FN_NEAR_BESIDE;
+    if (reading->sums == FN_SUM_SQUARES)
+        IN_X(squares)(x, leaves, step, stretches, gap, length, ahead, mean, mean_lo, m2);
     else
-        IN_X(moments)(x, leaves, step, stretches, gap, length, inverse_n, mean, mean_lo, m2);
+        IN_X(moments)(x, leaves, step, stretches, gap, length, ahead, inverse_n, mean, mean_lo, m2);
 }
 
-static inline void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length, int sums,
-                              double inverse_n, fn_moments *out)
+static inline void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
+                              const fn_reading *reading, double inverse_n, fn_moments *out)
 {
-    IN_X(leaves)(x, 1, 0, stretches, gap, length, sums, inverse_n, &out->mean, &out->mean_lo, &out->m2);
+    IN_X(leaves)(x, 1, 0, stretches, gap, length, reading, inverse_n, &out->mean, &out->mean_lo, &out->m2);
     out->count = (double)(stretches * length);
 }

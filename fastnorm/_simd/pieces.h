@@ -34,6 +34,13 @@ static inline ptrdiff_t fn_ahead(const fn_problem *p, ptrdiff_t bytes, int besid
     return bytes <= (beside_elements ? FN_AHEAD : FN_FAR_AHEAD) ? bytes : FN_NEAR;
 }
 
+/* The same where whole rows are summed: so many that they come to what is near, or those that are summed next. */
+static inline ptrdiff_t fn_rows_ahead(ptrdiff_t stride)
+{
+    const ptrdiff_t step = stride < 0 ? -stride : stride;
+    return stride * (step == 0 || step >= FN_NEAR / FN_ROW_GROUP ? FN_ROW_GROUP : FN_NEAR / step);
+}
+
 /* Outer positions that lie side by side are one stretch. */
 static inline ptrdiff_t fn_stretch(const fn_problem *p) { return p->side * p->segments * p->run; }
 

@@ -30,7 +30,8 @@ static inline int fn_sums_of(int statistic)
 
 static inline fn_reading fn_reading_of(const fn_problem *p, ptrdiff_t s, int exponent)
 {
-    return (fn_reading){fn_sums_of(p->statistic), exponent, p->power, p->statistic == FN_NORM_POWER ? p->mean[s] : 1};
+    return (fn_reading){fn_sums_of(p->statistic), exponent, p->power, p->statistic == FN_NORM_POWER ? p->mean[s] : 1,
+                        p->stream == FN_CLOSE ? 0 : FN_NEAR};
 }
 
 /* a + b, and what rounding took from it (Knuth). */

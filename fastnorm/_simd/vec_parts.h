@@ -188,11 +188,6 @@ FN_STORAGE(f32, f32)
 FN_STORAGE(f64, f64)
 
 static inline void vec_prefetch(const void *p, ptrdiff_t offset, size_t bytes) { (void)p, (void)offset, (void)bytes; }
-static inline void vec_prefetch_ahead(const void *p, size_t bytes)
-{
-    (void)p;
-    (void)bytes;
-}
 static inline void vec_fence(void) {}
 
 #endif

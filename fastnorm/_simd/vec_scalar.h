@@ -14,7 +14,6 @@
  *   load_T, store_T, stream_T      from or to storage type T, any alignment of T; stream_T wants T's 64-byte lines
  *   load_part_T, store_part_T      only the first n elements are touched, 0 < n < lanes; the other lanes load as 0
  *   prefetch(p, offset, bytes)     the loop at p will come to the bytes at that offset, which may lie outside the array
- *   prefetch_ahead(p, bytes)       the loop at p will come to the bytes that lie some way ahead of it
  *   fence                          orders the streamed stores before it
  *   bytes_split3(p, to, gap)       byte k of each of 16 pixels of 3 bytes, side by side at to + k * gap; exactly 48 are
  *                                  read; bytes_split4 likewise, 64

@@ -115,9 +115,6 @@ static inline void vec_prefetch(const void *p, ptrdiff_t offset, size_t bytes)
     for (size_t line = 0; line < bytes; line += 64)
         _mm_prefetch((const char *)((uintptr_t)p + (uintptr_t)offset + line), _MM_HINT_T0);
 }
-/* The hardware's own prefetcher starts anew at every row and page, and knows nothing of stores. Measured, one thread,
- * 16384 rows of 2048 float32: 29 ms without, 17 with 1 KB ahead (20 for memcpy); nothing lost in the caches. */
-static inline void vec_prefetch_ahead(const void *p, size_t bytes) { vec_prefetch(p, 1024, bytes); }
 static inline void vec_fence(void) { _mm_sfence(); }
 
 #endif
