@@ -166,8 +166,10 @@ IN_XY(map_column_rows)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, pt
 {
     const ptrdiff_t columns = fn_columns(p, first, last), width = columns / p->side, rows = fn_rows(p);
     const fn_operand *w = &p->weight, *b = &p->bias;
-    const ptrdiff_t next = how == FN_IN_MAP ? p->side : 1;
-    const ptrdiff_t next_x = next * p->x.outer, next_y = next * p->y.outer;
+    const ptrdiff_t next = how == FN_IN_MAP ? p->side : 1, next_y = next * p->y.outer;
+    const ptrdiff_t next_x = stream && fn_fetches_tile(p, columns * (ptrdiff_t)sizeof(TYPE(X)), last)
+                                 ? columns * (ptrdiff_t)sizeof(TYPE(X))
+                                 : next * p->x.outer;
     IN_C(parameters) bound;
     for (ptrdiff_t r = from; r < to; r++) {
         const ptrdiff_t outer = fn_row_position(p, r), positions = r < rows ? p->side : 1;

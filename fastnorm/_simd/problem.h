@@ -66,7 +66,7 @@ enum { FN_PAGE = 4096, FN_LEAD = 256 };
  * holds unless parameters are there, too; or this one, where nothing was summed of it. Of the time, through the caches:
  * 16-bit rows from the last level 0.83 to 0.93, float32 from memory 0.86 to 0.96; from the second level 1.1. Past the
  * caches: planes of 64 to 256 KB 0.78 to 0.91; rows of as much with weight and bias 1.0 to 1.1. */
-enum { FN_AHEAD = 32 * 1024, FN_FAR_AHEAD = 256 * 1024, FN_AHEAD_OF_GIVEN = 2048 };
+enum { FN_AHEAD = 32 * 1024, FN_FAR_AHEAD = 256 * 1024, FN_TILE_AHEAD = 512 * 1024, FN_AHEAD_OF_GIVEN = 2048 };
 
 /* The hardware's own prefetcher starts anew at every row and page, and knows nothing of stores. 16384 rows of 2048
  * float32 took 29 ms without, 17 with 1 KB ahead (20 for memcpy). Of the time with 1 KB: from memory 0.84 to 0.95, from
