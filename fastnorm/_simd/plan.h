@@ -3,7 +3,8 @@ typedef struct {
     int how;          /* weight and bias meet the data */
     int moves, steps; /* whether a parameter differs between statistics or stretches; between stretches */
     int bound;
-    ptrdiff_t group;             /* statistics taken together; 0: each alone */
+    ptrdiff_t group;             /* statistics taken together; 0: each alone, */
+    ptrdiff_t ready;             /* but the moments of so many before the first is mapped */
     IN_C(parameters) parameters; /* FN_ELEMENTS only */
     TYPE(C) * room;              /* NULL, or to copy the parameters of short rows to */
 } IN_C(plan);
@@ -37,6 +38,9 @@ static FN_APART void IN_C(make_plan)(const fn_problem *p, IN_C(plan) * plan)
     const ptrdiff_t length = p->segments * p->run;
     const int same = plan->how == FN_ONE || (plan->how == FN_ELEMENTS && !(w->keep || b->keep));
     plan->group = 0;
+    plan->ready = p->stream == FN_CLOSE ? fn_least(FN_GROUP_ELEMENTS / (p->outer * length), FN_READY) : 1;
+    if (plan->ready < 1)
+        plan->ready = 1;
     if (!same || p->statistic == FN_NORM_1 || !IN_C(has_plain)(p))
         return;
     if (p->outer == 1 && length <= FN_LEAF)

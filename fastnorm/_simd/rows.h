@@ -126,14 +126,16 @@ static void IN_XY(rows)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
         plan.room = room;
     for (ptrdiff_t s = first, next; s < last; s = next) {
         const ptrdiff_t left = last - s, in_batch = p->keep - s % p->keep;
-        next = s + (plan.group ? fn_least(plan.group, fn_least(left, in_batch)) : 1);
+        next = s + (plan.group ? fn_least(plan.group, fn_least(left, in_batch)) : fn_least(plan.ready, left));
         if (plan.group && IN_XY(row_group)(p, &plan, s, next - s))
             continue;
-        for (; s < next; s++) {
-            fn_statistic statistic;
-            IN_X(row_statistic)(p, s, &statistic);
-            if (p->y.data)
-                IN_XY(apply_piece)(p, &plan, s, &whole, &statistic);
+        for (ptrdiff_t to; s < next; s = to) {
+            fn_statistic statistic[FN_READY];
+            to = fn_least(s + plan.ready, next);
+            for (ptrdiff_t i = s; i < to; i++)
+                IN_X(row_statistic)(p, i, &statistic[i - s]);
+            for (ptrdiff_t i = s; i < to && p->y.data; i++)
+                IN_XY(apply_piece)(p, &plan, i, &whole, &statistic[i - s]);
         }
     }
     if (p->stream >= FN_PAST_JOINED)
