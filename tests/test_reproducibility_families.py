@@ -144,6 +144,8 @@ def vector(length):
 # Shapes and dtypes of x whose results are above 32 MB, and calls: some for every loop that stores.
 PAST_THE_CACHES = {
     "rows": ((8401, 2003), "float16", lambda x, **o: fastnorm.rms_norm(x, vector(2003), **o)),
+    "short rows": ((15_001, 601), "float32", lambda x, **o: fastnorm.layer_norm(x, vector(601), vector(601), **o)),
+    "short rows of float64": ((9001, 521), "float64", lambda x, **o: fastnorm.rms_norm(x, vector(521), **o)),
     "rows of bfloat16": ((8401, 2003), "bfloat16", fastnorm.layer_norm),
     "rows to float32": ((4201, 2003), "float64", lambda x, **o: fastnorm.layer_norm(x, dtype="float32", **o)),
     "rows to float16": ((8401, 2003), "float64", lambda x, **o: fastnorm.layer_norm(x, dtype="float16", **o)),
