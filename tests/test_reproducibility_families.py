@@ -216,7 +216,7 @@ PAST_THE_CACHES = {
 
 @pytest.mark.parametrize("name", PAST_THE_CACHES)
 def test_past_the_caches(name):
-    """A reused result above 32 MB is written past the caches, at any alignment; a new one is not."""
+    """A reused result above 32 MB is written past the caches, at any alignment, with gaps; a new one is not."""
     shape, dtype, call = PAST_THE_CACHES[name]
     values = np.arange(65_521) % 251 if dtype == "uint8" else normal(65_521, offset=2.0)
     x = np.resize(values.astype(dtype_of(dtype)), shape)
@@ -231,6 +231,10 @@ def test_past_the_caches(name):
         assert out.tobytes() == expected.tobytes()
         assert np.isnan(memory[:201]).all()
         assert np.isnan(memory[-201:]).all()
+    gaps = np.full((*expected.shape[:-1], expected.shape[-1] + 7), np.nan, expected.dtype)
+    call(x, out=gaps[..., :-7])
+    assert np.array_equal(gaps[..., :-7], expected)
+    assert np.isnan(gaps[..., -7:]).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
