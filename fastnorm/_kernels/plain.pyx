@@ -32,6 +32,7 @@ from fastnorm._kernels.problem cimport (
     fn_inverse,
     fn_operand,
     fn_problem,
+    fn_stretch_group,
 )
 from fastnorm._kernels.rows cimport solve_rows
 from fastnorm._kernels.tasks cimport TEAM_BYTES
@@ -40,6 +41,9 @@ from fastnorm._kernels.views cimport goes_past_caches
 cnp.import_array()
 
 cdef Py_ssize_t GIL_ELEMENTS = 16 * 1024  # releasing the GIL takes as long as the arithmetic on fewer
+# Short planes of so many channels are mapped sample by sample, beside each other: of the time, 7x7 and 14x14 0.78 to
+# 0.92. Planes of 784 and more take 1.1 to 1.4 times as long channel by channel.
+cdef Py_ssize_t SHARED_MAPS = 8
 
 
 cdef inline bint is_plain(object array, int type_number) noexcept:
@@ -323,7 +327,8 @@ def by_running(
     if not (is_running(running_mean, p.keep, out) and is_running(running_var, p.keep, out)):
         return None
     p.statistic = FN_GIVEN
-    if not is_in_columns(&p):  # nothing is summed: walk x as it lies
+    # Nothing is summed: walk x as it lies, but for short planes, whose maps many samples then share.
+    if not is_in_columns(&p) and fn_stretch_group(&p) < SHARED_MAPS:
         p.batch, p.outer = p.outer, 1
     statistics = p.batch * p.keep
     p.weight.outer, p.weight.keep, p.weight.segments = 0, 1, 0

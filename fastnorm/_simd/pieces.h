@@ -28,7 +28,7 @@ static inline ptrdiff_t fn_ahead(const fn_problem *p, ptrdiff_t bytes, int besid
     if (p->stream == FN_CLOSE)
         return 0;
     if (p->statistic == FN_GIVEN)
-        return p->stream == FN_PAST ? FN_AHEAD_OF_GIVEN : FN_NEAR;
+        return FN_AHEAD_OF_GIVEN;
     if (p->stream == FN_CACHED)
         return p->x_type >= FN_F16 && bytes <= FN_AHEAD ? bytes : FN_NEAR;
     return bytes <= (beside_elements ? FN_AHEAD : FN_FAR_AHEAD) ? bytes : FN_NEAR;
