@@ -132,8 +132,7 @@ static void IN_XY(rows)(const fn_problem *p, ptrdiff_t first, ptrdiff_t last)
         for (ptrdiff_t to; s < next; s = to) {
             fn_statistic statistic[FN_READY];
             to = fn_least(s + plan.ready, next);
-            for (ptrdiff_t i = s; i < to; i++)
-                IN_X(row_statistic)(p, i, &statistic[i - s]);
+            IN_X(row_statistics)(p, s, to - s, statistic);
             for (ptrdiff_t i = s; i < to && p->y.data; i++)
                 IN_XY(apply_piece)(p, &plan, i, &whole, &statistic[i - s]);
         }
