@@ -88,6 +88,7 @@ cdef extern from "problem.h" nogil:
     enum:
         FN_SPAN
         FN_LINE
+        FN_PAGE
 
     Py_ssize_t fn_spans_of_row(const fn_image *p)
 

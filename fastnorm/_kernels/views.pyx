@@ -26,6 +26,7 @@ from fastnorm._kernels.problem cimport (
     FN_NORM_LARGEST,
     FN_NORM_POWER,
     FN_NORM_SMALLEST,
+    FN_PAGE,
     FN_PAST,
     FN_PAST_JOINED,
     FN_ROW_OUTER,
@@ -160,7 +161,6 @@ cdef Py_ssize_t STREAM_STRETCH = 1024
 # Where y starts so few bytes behind x in their pages, the processor takes each load for one of what was just written,
 # and waits until that has left for memory: of float16 7 times as long.
 cdef Py_ssize_t STREAM_LAG = 128
-cdef Py_ssize_t PAGE_BYTES = 4096
 
 
 cdef int goes_past_caches(
@@ -175,7 +175,7 @@ cdef int goes_past_caches(
     """
     cdef const char *last = <const char *> cnp.PyArray_DATA(y)
     cdef Py_ssize_t stride, misaligned = <Py_ssize_t> last | stretch
-    cdef Py_ssize_t lag = (<Py_ssize_t> last - <Py_ssize_t> cnp.PyArray_DATA(x)) & (PAGE_BYTES - 1)
+    cdef Py_ssize_t lag = (<Py_ssize_t> last - <Py_ssize_t> cnp.PyArray_DATA(x)) & (FN_PAGE - 1)
     cdef Py_ssize_t least = STREAM_BYTES_16 if cnp.PyArray_ITEMSIZE(y) == 2 else STREAM_BYTES
     cdef int axis
     if cnp.PyArray_NBYTES(y) < least:

@@ -184,20 +184,21 @@ FN_COLD static void IN_X(rescue)(const fn_problem *p, ptrdiff_t s, fn_statistic 
 /* n <= FN_READY statistics from the s-th on: first all moments, then what divisions and roots make of them. */
 static void IN_X(row_statistics)(const fn_problem *p, ptrdiff_t s, ptrdiff_t n, fn_statistic *out)
 {
+    if (p->statistic == FN_GIVEN) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            fn_given(p->mean[s + i], p->rstd[s + i], IS_F64(C), &out[i]);
+        return;
+    }
     fn_moments moments[FN_READY];
     const fn_reading reading = fn_reading_of(p, s, 0);
     const int leaf = fn_stretches(p) == 1 && fn_stretch(p) <= FN_LEAF && p->statistic <= FN_SQUARES;
-    for (ptrdiff_t i = 0; i < n && p->statistic != FN_GIVEN; i++) {
+    for (ptrdiff_t i = 0; i < n; i++) {
         if (leaf)
             IN_X(leaf)(IN_X(locate)(p, s + i, 0, 0), 1, 0, fn_stretch(p), &reading, p->inverse_elements, &moments[i]);
         else
             IN_X(row_moments)(p, s + i, 0, &moments[i]);
     }
     for (ptrdiff_t i = 0; i < n; i++) {
-        if (p->statistic == FN_GIVEN) {
-            fn_given(p->mean[s + i], p->rstd[s + i], IS_F64(C), &out[i]);
-            continue;
-        }
         if (!fn_finish(p, &moments[i], IS_F64(C), &out[i]))
             IN_X(rescue)(p, s + i, &out[i]);
         fn_report(p, s + i, &out[i]);

@@ -78,7 +78,7 @@ static FN_APART void IN_XY(map_joined)(const TYPE(X) * x, TYPE(Y) * y, ptrdiff_t
 {
     const VEC upper = V(set1)((TYPE(C))map->upper);
     const TYPE(C) *mean = map->mean.C, *scale = map->scale.C, *shift = map->shift.C;
-    TYPE(C) room[FN_PAGE / sizeof(TYPE(C)) + 3 * FN_TILE_ROOM] __attribute__((aligned(64)));
+    TYPE(C) room[FN_PAGE / sizeof(TYPE(C)) + 3 * FN_TILE_ROOM] __attribute__((aligned(FN_LINE)));
     ptrdiff_t i = fn_least(fn_lead(y, LANES, sizeof *y), n), c = i;
     if (i > 0)
         IN_XY(map_columns_part)(x, y, 0, i, map, NULL, FN_IN_MAP);
@@ -240,7 +240,7 @@ static void IN_XY(column_apply)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t 
 static void IN_XY(columns)(const fn_problem *p, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last)
 {
     double room[2 * 3 * FN_TILE];
-    fn_column_map map __attribute__((aligned(64))); /* three loads for each vector: 0.85 to 1.0 of the time */
+    fn_column_map map __attribute__((aligned(FN_LINE))); /* three loads for each vector: 0.85 to 1.0 of the time */
     IN_X(column_all)(p, batch, first, last, room, &map);
     if (p->y.data)
         IN_XY(column_apply)(p, batch, first, last, 0, fn_rows(p) + p->outer % p->side, &map);

@@ -39,8 +39,6 @@ typedef struct {
     ptrdiff_t period; /* a multiple of the channels, at least one vector */
 } fn_channel_maps;
 
-enum { FN_LINE = 64 };
-
 /* Elements of a plane's line before those at y. */
 static inline ptrdiff_t fn_span_lag(const fn_image *p, const char *y)
 {

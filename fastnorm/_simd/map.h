@@ -67,7 +67,7 @@ static inline __attribute__((always_inline)) void IN_XY(map_as)(const void *x, p
     const TYPE(C) *weight = affine ? parameters->weight + offset * weight_step : NULL;
     const TYPE(C) *bias = affine ? parameters->bias + offset * bias_step : NULL;
     const int follow = stream && IN_XY(unrolled) && n >= 2 * LANES && y_step == n * (ptrdiff_t)sizeof(TYPE(Y));
-    TYPE(Y) line[LANES] __attribute__((aligned(64)));
+    TYPE(Y) line[LANES] __attribute__((aligned(FN_LINE)));
     for (ptrdiff_t r = 0; r < rows; r++) {
         const TYPE(X) *from = (const TYPE(X) *)((const char *)x + r * x_step);
         TYPE(Y) *to = (TYPE(Y) *)((char *)y + r * y_step);
@@ -83,7 +83,7 @@ static inline __attribute__((always_inline)) void IN_XY(map_as)(const void *x, p
                 IN_XY(map_part)(from, to, i, mean, scale, shift, parameters, offset);
             }
             if (!shares && (uintptr_t)(to + n) % (LANES * sizeof *to))
-                vec_prefetch(to + n, 0, 1); /* else a shared line is read before it is written */
+                vec_prefetch(to + n, 0, 1); /* shared with another call's row: read before it is written */
         }
         for (; IN_XY(unrolled) && i + 4 * LANES <= n; i += 4 * LANES)
             IN_XY(map_vectors)(from, to, i, 4, mean, scale, shift, weight, weight_step, bias, bias_step, ahead, affine,

@@ -62,9 +62,11 @@ enum { FN_READY = 4 };
  * one thread: 7x7 0.62 to 0.7, 14x14 0.83; 28x28 0.9 to 1.1. */
 enum { FN_GROUP_STRETCH = 256, FN_GROUP_STRETCHES = 128 * 1024 };
 
+enum { FN_LINE = 64, FN_PAGE = 4096 }; /* bytes of a cache line, and of a page */
+
 /* Where rows are joined, the numbers that map their columns lie so many bytes ahead of y in their pages: a load waits
  * for what was just written to the same place of another page (some channels took 1.7 times as long). */
-enum { FN_PAGE = 4096, FN_LEAD = 256 };
+enum { FN_LEAD = 256 };
 
 /* Bytes that x is fetched ahead: nothing where it is close; what is near; the row to come, up to what the first-level
  * cache holds beside this one, of 16-bit types and where x comes from memory, there up to what the second-level cache
@@ -74,8 +76,8 @@ enum { FN_PAGE = 4096, FN_LEAD = 256 };
 enum { FN_AHEAD = 32 * 1024, FN_FAR_AHEAD = 256 * 1024, FN_TILE_AHEAD = 512 * 1024, FN_AHEAD_OF_GIVEN = 2048 };
 
 /* The hardware's own prefetcher starts anew at every row and page, and knows nothing of stores. 16384 rows of 2048
- * float32 took 29 ms without, 17 with 1 KB ahead (20 for memcpy). Of the time with 1 KB: from memory 0.84 to 0.95, from
- * the last-level cache 0.8 to 1.0; twice as far 0.95 to 1.1. Stretches that are summed side by side are shorter. */
+ * float32 took 29 ms without, 17 with 1 KB ahead (20 for memcpy). Of the time with 1 KB: from memory 0.75 to 1.0, from
+ * the last-level cache 0.7 to 1.05; twice as far 0.95 to 1.1. Stretches that are summed side by side are shorter. */
 enum { FN_NEAR = 8192, FN_NEAR_STORES = 4096, FN_NEAR_BESIDE = 1024 };
 
 /* count, mean (an unevaluated sum hi + lo) and sum of squared deviations. Other sums (FN_SUM_SQUARES ...) are in m2,
