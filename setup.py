@@ -1,6 +1,6 @@
 """Build: Cython modules, and one C object for each instruction set with flags of its own.
 
-Everything else is in pyproject.toml. OpenMP and hardening are probed by compiling and linking (never running, which
+Everything else is in pyproject.toml. OpenMP and some flags are probed by compiling and linking (never running, which
 would break cross builds); a tier whose flags the compiler refuses is left out, and `fastnorm.show_config()` tells.
 Flags beyond the platform's baseline touch only the isa_*.c files, so that no other code can need an instruction that
 the machine lacks.
@@ -13,6 +13,7 @@ import hashlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -38,16 +39,17 @@ TIERS = {
 
 # No contraction: the kernels say where an fma is, so that every compiler gives the same bits. No vectors out of
 # neighbouring statements: GCC 12 then takes (double)(float)a, (double)(float)b for a, b. And small wheels: neither
-# debugging information, nor tables for unwinding, which C does not need; nor copies of functions and loops for one
-# value of an argument (12 % of the C code), nor functions inlined that do not ask for it (13 % of what is left in a
-# wheel, where GCC does so for some types and not for others). No faster: the templates say which are worth it. And
-# sums stay in registers: else GCC 12 spills three of twelve for AVX2, and float32 rows take 1.08 times as long. Clang
-# ignores those.
+# debugging information, nor tables for unwinding, which C does not need.
 BASE_FLAGS = [
     *["-std=c11", "-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-tree-slp-vectorize", "-fno-math-errno"],
-    *["-fno-ipa-cp", "-fno-unswitch-loops", "-fno-inline-small-functions"],
-    *["-flive-range-shrinkage", "-Wno-ignored-optimization-argument"],
     *["-fno-asynchronous-unwind-tables", "-fvisibility=hidden", *os.environ.get("FASTNORM_CFLAGS", "").split()],
+]
+# Where the compiler is GCC, or takes them. Small wheels: no copies of functions and loops for one value of an argument
+# (12 % of the C code), nor functions inlined that do not ask for it (13 % of what is left in a wheel, where GCC does so
+# for some types and not for others). No faster: the templates say which are worth it. And sums stay in registers: else
+# GCC 12 spills three of twelve for AVX2, and float32 rows take 1.08 times as long.
+GCC_FLAGS = [
+    *["-fno-ipa-cp", "-fno-unswitch-loops", "-fno-inline-small-functions", "-flive-range-shrinkage"],
 ]
 WARNINGS = ["-Wall", "-Wextra", "-Wformat=2", "-Werror"]
 # What Cython 3 generates is not free of these.
@@ -57,6 +59,7 @@ CYTHON_WARNINGS = [
     "-Wno-sign-compare",
     "-Wno-unused-function",
     "-Wno-cast-function-type",
+    "-Wno-format-nonliteral",
 ]
 # Against the misuse of a defect, on Linux: what costs nothing, where the compiler or the linker has it. Other systems'
 # compilers do as much unasked.
@@ -67,6 +70,7 @@ HARDENING = {
     "-fcf-protection=full": X86,
     "-mbranch-protection=standard": AARCH64,
 }
+EMPTY_PROGRAM = "int main(void) { return 0; }\n"
 LINK_HARDENING = ["-Wl,-z,relro,-z,now,-z,noexecstack"]
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_1_22_API_VERSION")]
 
@@ -95,8 +99,9 @@ class BuildExt(build_ext):
         werror = os.environ.get("FASTNORM_WERROR") == "1"
         openmp = self.openmp_flags()
         hardening, link_hardening = self.hardening_flags()
+        base = [*hardening, *self.flags_taken(GCC_FLAGS), *BASE_FLAGS]
         for module in self.extensions:
-            module.extra_compile_args = [*hardening, *BASE_FLAGS, *(CYTHON_WARNINGS if werror else ["-w"])]
+            module.extra_compile_args = [*base, *(CYTHON_WARNINGS if werror else ["-w"])]
             if sys.platform == "linux":
                 module.extra_link_args = list(link_hardening)
                 if "-g" not in BASE_FLAGS:
@@ -105,7 +110,7 @@ class BuildExt(build_ext):
                 module.extra_compile_args += openmp
                 module.extra_link_args += openmp
             if module.name == "fastnorm._kernels.isa":
-                self.add_tiers(module, [*hardening, *BASE_FLAGS, *(WARNINGS if werror else []), "-Wno-unused-function"])
+                self.add_tiers(module, [*base, *(WARNINGS if werror else []), "-Wno-unused-function"])
         super().build_extensions()
 
     def take_clang(self) -> None:
@@ -183,12 +188,16 @@ class BuildExt(build_ext):
         given = " ".join(os.environ.get(variable, "") for variable in ("CFLAGS", "FASTNORM_CFLAGS"))
         if sys.platform != "linux" or "-fsanitize" in given:  # sanitizers do not see into fortified calls
             return [], []
-        program, found = "int main(void) { return 0; }\n", []
-        for text, platforms in HARDENING.items():
-            flags = text.split()
-            if self.has_platform(platforms) and self.builds(program, [*flags, "-Werror"], []):
-                found += flags
-        return found, LINK_HARDENING if self.builds(program, [], LINK_HARDENING) else []
+        found = self.flags_taken(flags for flags, platforms in HARDENING.items() if self.has_platform(platforms))
+        return found, LINK_HARDENING if self.builds(EMPTY_PROGRAM, [], LINK_HARDENING) else []
+
+    def flags_taken(self, flags: Iterable[str]) -> list[str]:
+        return [
+            flag
+            for text in flags
+            if self.builds(EMPTY_PROGRAM, [*text.split(), "-Werror"], [])
+            for flag in text.split()
+        ]
 
     def builds(self, program: str, flags: list[str], link_flags: list[str]) -> bool:
         """Whether the compiler makes this program with these flags."""
