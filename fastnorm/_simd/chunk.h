@@ -78,7 +78,7 @@ static void IN_X(stretch_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdif
 {
     const int plain = (reading->sums == FN_MOMENTS || reading->sums == FN_SUM_SQUARES) && reading->exponent == 0;
     const ptrdiff_t per_leaf = fn_leaf_stretches(length);
-    fn_moments leaves[FN_GROUP_LEAVES];
+    fn_moments leaf;
     double mean[FN_GROUP_LEAVES], mean_lo[FN_GROUP_LEAVES], m2[FN_GROUP_LEAVES];
     *out = (fn_moments){0};
     for (ptrdiff_t k = 0; k < stretches; k += per_leaf) {
@@ -88,17 +88,12 @@ static void IN_X(stretch_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdif
             if (n > 1) {
                 IN_X(leaves)(at + i, n, FN_LEAF * sizeof *x, 1, 0, FN_LEAF, reading, 1.0 / FN_LEAF, mean, mean_lo, m2);
                 for (ptrdiff_t j = 0; j < n; j++)
-                    leaves[j] = (fn_moments){FN_LEAF, mean[j], mean_lo[j], m2[j]};
+                    fn_append(reading->sums, out, FN_LEAF, mean[j], mean_lo[j], m2[j]);
             } else {
                 n = 1;
                 IN_X(leaf_of)(at + i, fn_least(stretches - k, per_leaf), gap, fn_least(length - i, FN_LEAF), reading,
-                              leaves);
-            }
-            for (ptrdiff_t j = 0; j < n; j++) {
-                if (out->count == 0)
-                    *out = leaves[j];
-                else
-                    fn_merge(reading->sums, out, &leaves[j]);
+                              &leaf);
+                fn_append(reading->sums, out, leaf.count, leaf.mean, leaf.mean_lo, leaf.m2);
             }
         }
     }

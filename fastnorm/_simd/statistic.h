@@ -63,6 +63,21 @@ static inline void fn_merge(int sums, fn_moments *a, const fn_moments *b)
     a->count = count;
 }
 
+/* fn_merge, or the first one. Not a struct: what is stored number by number and read as a vector waits for the stores.
+ */
+static inline void fn_append(int sums, fn_moments *out, double count, double mean, double mean_lo, double m2)
+{
+    const fn_moments next = {count, mean, mean_lo, m2};
+    if (out->count == 0) {
+        out->count = count;
+        out->mean = mean;
+        out->mean_lo = mean_lo;
+        out->m2 = m2;
+    } else {
+        fn_merge(sums, out, &next);
+    }
+}
+
 /* fn_merge for n statistics side by side. */
 static inline void fn_merge_columns(int sums, ptrdiff_t n, double a_count, double *restrict a_mean,
                                     double *restrict a_mean_lo, double *restrict a_m2, double b_count,
