@@ -86,7 +86,7 @@ static void IN_X(stretch_moments)(const TYPE(X) * x, ptrdiff_t stretches, ptrdif
         for (ptrdiff_t i = 0, n; i < length; i += n * FN_LEAF) {
             n = plain ? fn_least((length - i) / FN_LEAF, FN_GROUP_LEAVES) : 0;
             if (n > 1) {
-                IN_X(leaves)(at + i, n, FN_LEAF * sizeof *x, 1, 0, FN_LEAF, reading, 1.0 / FN_LEAF, mean, mean_lo, m2);
+                IN_X(leaves)(at + i, n, FN_LEAF * sizeof *x, FN_LEAF, reading, 1.0 / FN_LEAF, mean, mean_lo, m2);
                 for (ptrdiff_t j = 0; j < n; j++)
                     fn_append(reading->sums, out, FN_LEAF, mean[j], mean_lo[j], m2[j]);
             } else {
@@ -146,8 +146,8 @@ static void IN_X(group_moments)(const fn_problem *p, ptrdiff_t s, ptrdiff_t n, d
 {
     if (p->outer == 1) {
         const fn_reading reading = fn_reading_of(p, s, 0);
-        IN_X(leaves)(IN_X(locate)(p, s, 0, 0), n, p->x.keep, 1, 0, p->segments * p->run, &reading, p->inverse_elements,
-                     mean, mean_lo, m2);
+        IN_X(leaves)(IN_X(locate)(p, s, 0, 0), n, p->x.keep, p->segments * p->run, &reading, p->inverse_elements, mean,
+                     mean_lo, m2);
         return;
     }
     for (ptrdiff_t i = 0; i < n; i++) {

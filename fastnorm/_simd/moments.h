@@ -42,9 +42,9 @@ static inline __attribute__((always_inline)) TYPE(C)
 }
 
 /* The sums of one leaf about a shift. */
-static inline __attribute__((always_inline)) void IN_X(sum_about)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap,
-                                                                  ptrdiff_t length, ptrdiff_t ahead, TYPE(C) shift,
-                                                                  double *total, double *total_square)
+static inline __attribute__((always_inline)) void IN_X(sum_about_as)(const TYPE(X) * x, ptrdiff_t stretches,
+                                                                     ptrdiff_t gap, ptrdiff_t length, ptrdiff_t ahead,
+                                                                     TYPE(C) shift, double *total, double *total_square)
 {
     const VEC zero = V(set1)(0), s = V(set1)(shift);
     VEC sum[2] = {zero, zero}, even[2] = {zero, zero}, odd[2] = {zero, zero};
@@ -69,41 +69,63 @@ static inline __attribute__((always_inline)) void IN_X(sum_about)(const TYPE(X) 
     *total_square = V(tree)(V(add)(V(add)(even[0], odd[0]), V(add)(even[1], odd[1])));
 }
 
-/* The sum once more, about the leaf's own mean, where the pilot misled. */
-FN_COLD static void IN_X(sum_again)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
-                                    double inverse_n, double shift, double *mean, double *mean_lo, double *m2)
+/* Of several stretches, or once more: their loop around that of one stretch makes that 1.1 times as long. */
+static FN_APART void IN_X(sum_about)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
+                                     ptrdiff_t ahead, TYPE(C) shift, double *total, double *total_square)
 {
-    double total, square;
-    IN_X(sum_about)(x, stretches, gap, length, 0, (TYPE(C))shift, &total, &square);
-    const double part = total * inverse_n, rest = square - total * part;
-    *mean = fn_two_sum(shift, part, mean_lo);
-    *m2 = rest < 0 ? 0 : rest;
+    IN_X(sum_about_as)(x, stretches, gap, length, ahead, shift, total, total_square);
 }
 
-/* mean, mean_lo and m2 of up to FN_GROUP_ROWS leaves, `step` bytes from one's start to the next. One loop for each step
- * of a leaf: it waits for little else of its own then, and several leaves are under way at once. */
-static FN_APART void IN_X(moments)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_t step, ptrdiff_t stretches,
-                                   ptrdiff_t gap, ptrdiff_t length, ptrdiff_t ahead, double inverse_n, double *mean,
-                                   double *mean_lo, double *m2)
+/* What the sums of a leaf come to. 1 where the pilot misled. */
+static inline __attribute__((always_inline)) int
+IN_X(conclude)(double shift, double total, double square, double inverse_n, double *mean, double *mean_lo, double *m2)
 {
-    double shift[FN_GROUP_ROWS], total[FN_GROUP_ROWS], square[FN_GROUP_ROWS], better[FN_GROUP_ROWS];
+    const double part = total * inverse_n, explained = total * part, rest = square - explained;
+    *mean = fn_two_sum(shift, part, mean_lo);
+    *m2 = rest < 0 ? 0 : rest; /* this way round a NaN stays */
+    return (explained > 0.5 * square) & ((TYPE(C))(shift + part) != shift);
+}
+
+/* The sum once more, about the leaf's own mean, where the pilot misled. */
+FN_COLD static void IN_X(sum_again)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
+                                    double inverse_n, double *mean, double *mean_lo, double *m2)
+{
+    const TYPE(C) shift = (TYPE(C))(*mean);
+    double total, square;
+    IN_X(sum_about)(x, stretches, gap, length, 0, shift, &total, &square);
+    IN_X(conclude)(shift, total, square, inverse_n, mean, mean_lo, m2);
+}
+
+/* mean, mean_lo and m2 of up to FN_GROUP_ROWS leaves of one stretch each, `step` bytes from one's start to the next.
+ * One loop for each step of a leaf: it waits for little else of its own then, and several leaves are under way at once.
+ */
+static FN_APART void IN_X(moments)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_t step, ptrdiff_t length,
+                                   ptrdiff_t ahead, double inverse_n, double *mean, double *mean_lo, double *m2)
+{
+    double shift[FN_GROUP_ROWS], total[FN_GROUP_ROWS], square[FN_GROUP_ROWS];
     int again = 0;
     for (ptrdiff_t i = 0; i < leaves; i++)
-        shift[i] = IN_X(pilot)((const TYPE(X) *)((const char *)x + i * step), stretches, length, inverse_n);
+        shift[i] = IN_X(pilot)((const TYPE(X) *)((const char *)x + i * step), 1, length, inverse_n);
     for (ptrdiff_t i = 0; i < leaves; i++)
-        IN_X(sum_about)((const TYPE(X) *)((const char *)x + i * step), stretches, gap, length, ahead, (TYPE(C))shift[i],
-                        &total[i], &square[i]);
-    for (ptrdiff_t i = 0; i < leaves; i++) {
-        const double part = total[i] * inverse_n, explained = total[i] * part, rest = square[i] - explained;
-        better[i] = (TYPE(C))(shift[i] + part);
-        again |= (explained > 0.5 * square[i]) & (better[i] != shift[i]);
-        mean[i] = fn_two_sum(shift[i], part, &mean_lo[i]);
-        m2[i] = rest < 0 ? 0 : rest; /* this way round a NaN stays */
-    }
+        IN_X(sum_about_as)((const TYPE(X) *)((const char *)x + i * step), 1, 0, length, ahead, (TYPE(C))shift[i],
+                           &total[i], &square[i]);
+    for (ptrdiff_t i = 0; i < leaves; i++)
+        again |= IN_X(conclude)(shift[i], total[i], square[i], inverse_n, &mean[i], &mean_lo[i], &m2[i]);
     for (ptrdiff_t i = 0; again && i < leaves; i++)
-        if (total[i] * (total[i] * inverse_n) > 0.5 * square[i] && better[i] != shift[i])
-            IN_X(sum_again)((const TYPE(X) *)((const char *)x + i * step), stretches, gap, length, inverse_n, better[i],
-                            &mean[i], &mean_lo[i], &m2[i]);
+        if (IN_X(conclude)(shift[i], total[i], square[i], inverse_n, &mean[i], &mean_lo[i], &m2[i]))
+            IN_X(sum_again)((const TYPE(X) *)((const char *)x + i * step), 1, 0, length, inverse_n, &mean[i],
+                            &mean_lo[i], &m2[i]);
+}
+
+/* The same of one leaf of several stretches. */
+static FN_APART void IN_X(moments_of_stretches)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
+                                                ptrdiff_t ahead, double inverse_n, fn_moments *out)
+{
+    const TYPE(C) shift = IN_X(pilot)(x, stretches, length, inverse_n);
+    double total, square;
+    IN_X(sum_about)(x, stretches, gap, length, ahead, shift, &total, &square);
+    if (IN_X(conclude)(shift, total, square, inverse_n, &out->mean, &out->mean_lo, &out->m2))
+        IN_X(sum_again)(x, stretches, gap, length, inverse_n, &out->mean, &out->mean_lo, &out->m2);
 }
 
 static inline void IN_X(add_squares)(const TYPE(X) * at, ptrdiff_t n, VEC square[4])
@@ -139,20 +161,24 @@ static FN_APART void IN_X(squares)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_
     }
 }
 
-static inline void IN_X(leaves)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_t step, ptrdiff_t stretches, ptrdiff_t gap,
-                                ptrdiff_t length, const fn_reading *reading, double inverse_n, double *mean,
-                                double *mean_lo, double *m2)
+/* Leaves of one stretch each. */
+static inline void IN_X(leaves)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_t step, ptrdiff_t length,
+                                const fn_reading *reading, double inverse_n, double *mean, double *mean_lo, double *m2)
 {
-    const ptrdiff_t ahead = stretches == 1 ? reading->ahead : FN_NEAR_BESIDE;
     if (reading->sums == FN_SUM_SQUARES)
-        IN_X(squares)(x, leaves, step, stretches, gap, length, ahead, mean, mean_lo, m2);
+        IN_X(squares)(x, leaves, step, 1, 0, length, reading->ahead, mean, mean_lo, m2);
     else
-        IN_X(moments)(x, leaves, step, stretches, gap, length, ahead, inverse_n, mean, mean_lo, m2);
+        IN_X(moments)(x, leaves, step, length, reading->ahead, inverse_n, mean, mean_lo, m2);
 }
 
 static inline void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
                               const fn_reading *reading, double inverse_n, fn_moments *out)
 {
-    IN_X(leaves)(x, 1, 0, stretches, gap, length, reading, inverse_n, &out->mean, &out->mean_lo, &out->m2);
+    if (stretches == 1)
+        IN_X(leaves)(x, 1, 0, length, reading, inverse_n, &out->mean, &out->mean_lo, &out->m2);
+    else if (reading->sums == FN_SUM_SQUARES)
+        IN_X(squares)(x, 1, 0, stretches, gap, length, FN_NEAR_BESIDE, &out->mean, &out->mean_lo, &out->m2);
+    else
+        IN_X(moments_of_stretches)(x, stretches, gap, length, FN_NEAR_BESIDE, inverse_n, out);
     out->count = (double)(stretches * length);
 }
