@@ -46,12 +46,13 @@ BASE_FLAGS = [
 ]
 # Where the compiler is GCC, or takes them. Small wheels: no copies of functions and loops for one value of an argument
 # (12 % of the C code), nor functions inlined that do not ask for it (13 % of what is left in a wheel, where GCC does so
-# for some types and not for others). No faster: the templates say which are worth it. Sums stay in registers: else
-# GCC 12 spills three of twelve for AVX2, and float32 rows take 1.08 times as long. And what one side of a choice needs
-# is not moved there: it might trap, so that GCC 12 makes no vectors of the loop in finish_plain.h for AVX2, and rows of
-# 64 take 1.09 times as long.
+# for some types and not for others), nor padding before what is jumped to (1 %). No faster: the templates say which are
+# worth it. Sums stay in registers: else GCC 12 spills three of twelve for AVX2, and float32 rows take 1.08 times as
+# long. And what one side of a choice needs is not moved there: it might trap, so that GCC 12 makes no vectors of the
+# loop in finish_plain.h for AVX2, and rows of 64 take 1.09 times as long.
 GCC_FLAGS = [
-    *["-fno-ipa-cp", "-fno-unswitch-loops", "-fno-inline-small-functions", "-flive-range-shrinkage", "-fno-tree-sink"],
+    *["-fno-ipa-cp", "-fno-unswitch-loops", "-fno-inline-small-functions", "-fno-align-jumps", "-fno-align-loops"],
+    *["-flive-range-shrinkage", "-fno-tree-sink"],
 ]
 WARNINGS = ["-Wall", "-Wextra", "-Wformat=2", "-Werror"]
 # What Cython 3 generates is not free of these.

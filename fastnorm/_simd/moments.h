@@ -171,8 +171,8 @@ static inline void IN_X(leaves)(const TYPE(X) * x, ptrdiff_t leaves, ptrdiff_t s
         IN_X(moments)(x, leaves, step, length, reading->ahead, inverse_n, mean, mean_lo, m2);
 }
 
-static inline void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
-                              const fn_reading *reading, double inverse_n, fn_moments *out)
+static FN_APART void IN_X(leaf)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
+                                const fn_reading *reading, double inverse_n, fn_moments *out)
 {
     if (stretches == 1)
         IN_X(leaves)(x, 1, 0, length, reading, inverse_n, &out->mean, &out->mean_lo, &out->m2);
