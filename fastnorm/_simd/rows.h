@@ -85,9 +85,16 @@ static int IN_XY(row_group)(const fn_problem *p, IN_C(plan) * plan, ptrdiff_t s,
     const char *bias = IN_C(parameter_at)(&p->bias, batch, 0, keep);
     double moments[3 * FN_GROUP_ROWS], weights[FN_GROUP_ROWS], biases[FN_GROUP_ROWS];
     TYPE(C) mean[FN_GROUP_ROWS], scale[FN_GROUP_ROWS], shift[FN_GROUP_ROWS];
-    for (ptrdiff_t i = 0; i < n; i++) {
-        weights[i] = plan->how == FN_ONE ? IN_C(value_at)(weight, i * p->weight.keep, 1.0) : 1.0;
-        biases[i] = plan->how == FN_ONE ? IN_C(value_at)(bias, i * p->bias.keep, -0.0) : -0.0;
+    if (plan->how == FN_ONE) {
+        for (ptrdiff_t i = 0; i < n; i++) {
+            weights[i] = IN_C(value_at)(weight, i * p->weight.keep, 1.0);
+            biases[i] = IN_C(value_at)(bias, i * p->bias.keep, -0.0);
+        }
+    } else {
+        for (ptrdiff_t i = 0; i < n; i++) {
+            weights[i] = 1.0;
+            biases[i] = -0.0;
+        }
     }
     if (p->statistic != FN_GIVEN)
         IN_X(group_moments)(p, s, n, moments, moments + n, moments + 2 * n);
