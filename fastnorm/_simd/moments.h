@@ -69,7 +69,8 @@ static inline __attribute__((always_inline)) void IN_X(sum_about_as)(const TYPE(
     *total_square = V(tree)(V(add)(V(add)(even[0], odd[0]), V(add)(even[1], odd[1])));
 }
 
-/* Of several stretches, or once more: their loop around that of one stretch makes that 1.1 times as long. */
+/* Of several stretches, or once more. Not where leaves of one stretch are summed: the loop over stretches takes the
+ * registers of the one inside, and those leaves 1.1 times as long. */
 static FN_APART void IN_X(sum_about)(const TYPE(X) * x, ptrdiff_t stretches, ptrdiff_t gap, ptrdiff_t length,
                                      ptrdiff_t ahead, TYPE(C) shift, double *total, double *total_square)
 {
