@@ -141,7 +141,7 @@ cdef int shared_tiles(columns_context *c, Py_ssize_t bytes_moved, int threads) e
 cdef int solve_columns(const fn_problem *p, Py_ssize_t bytes_moved) except -1:
     cdef columns_context c
     cdef Py_ssize_t tile = min(<Py_ssize_t> FN_TILE, TILE_BYTES // size_of(p.x_type))
-    cdef Py_ssize_t columns
+    cdef Py_ssize_t columns, tiles
     cdef bint is_long
     cdef int threads = team_for(bytes_moved)
     c.problem = p
@@ -150,8 +150,8 @@ cdef int solve_columns(const fn_problem *p, Py_ssize_t bytes_moved) except -1:
         tile = FN_TILE
     cut_tiles(&c, tile)
     if threads > 1 and c.tiles > 1 and p.batch == 1:  # as many for each thread
-        columns = (c.tiles + threads - 1) // threads * threads
-        columns = (p.keep * p.segments * p.run + columns - 1) // columns
+        tiles = (c.tiles + threads - 1) // threads * threads
+        columns = (p.keep * p.segments * p.run + tiles - 1) // tiles
         cut_tiles(&c, min((columns + TILE_STEP - 1) // TILE_STEP * TILE_STEP, tile))
     is_long = bytes_moved // (p.batch * c.tiles) > LONG_BYTES
     if is_long or (threads > 1 and p.batch * c.tiles < 2 * threads):
